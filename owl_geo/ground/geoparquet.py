@@ -18,16 +18,16 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
+from owl_geo.disk.suffixes import PARQUET
 from owl_geo.ground.parquet_parts import Parts, versioned_as
 
-SUFFIXES = (".parquet", ".geoparquet", ".pq")
 USUAL = ("geometry", "geom", "wkb_geometry", "wkb")  # names of columns of geometries
 _UNSAID = "OGC:CRS84"  # the CRS where nothing is said of it, in both formats
 
 
 def is_parquet(path: str) -> bool:
     """Return whether a file, or everything in a folder, is Parquet by its name."""
-    if path.lower().endswith(SUFFIXES):
+    if path.lower().endswith(PARQUET):
         return True
     if not Path(path).is_dir():
         return False
@@ -35,7 +35,7 @@ def is_parquet(path: str) -> bool:
         return True
     # pyarrow passes over names that begin with . or _, and takes all others for parts of a table
     parts = (file for file in Path(path).rglob("[!._]*") if file.is_file())
-    is_part = (part.suffix.lower() in SUFFIXES for part in parts)
+    is_part = (part.suffix.lower() in PARQUET for part in parts)
     return next(is_part, False) and all(is_part)
 
 
@@ -102,15 +102,10 @@ def read(
     wanted = [*dict.fromkeys(column_of.values()), geometry]
     whole.check_alike(wanted)
     try:
-        is_wkb = about["columns"][geometry].get("encoding") == "WKB"
-        # folders with partitions are more than geopandas 1.0 can read
-        is_geopandas_own = (
-            b"geo" in (schema.metadata or {}) and on_invalid == "raise" and not Path(path).is_dir()
-        )
-        if is_geopandas_own or not is_wkb:
-            table = gpd.read_parquet(path, columns=wanted, **whole.options)
-        else:
+        if about["columns"][geometry].get("encoding") == "WKB":
             table = _from_wkb(path, wanted, about, on_invalid, **whole.options)
+        else:  # an attribute may be the index
+            table = gpd.read_parquet(path, columns=wanted, **whole.options).reset_index()
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
     parts = {name: _part(table[column], name, column) for name, column in column_of.items()}
@@ -125,11 +120,11 @@ def _from_wkb(
     on_invalid: Literal["raise", "ignore"],
     **options: Any,
 ) -> gpd.GeoDataFrame:
-    """Read what geopandas cannot: folders, broken geometries, and no GeoParquet metadata."""
+    """Read geometries that are WKB, whether GeoParquet's metadata say so or Parquet's types."""
     geometry = about["primary_column"]
     table = pq.read_table(path, columns=columns, **options)
     polygons = shapely.from_wkb(table[geometry].to_numpy(), on_invalid=on_invalid)
-    frame = table.drop_columns([geometry]).to_pandas()
+    frame = table.drop_columns([geometry]).to_pandas(ignore_metadata=True)  # attributes, no index
     return gpd.GeoDataFrame(frame, geometry=polygons, crs=_crs_in(about))
 
 

@@ -15,6 +15,7 @@ from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
+from owl_geo.disk.suffixes import PARQUET
 from owl_geo.errors import Fault, SourceError, where_instead
 from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import crs_of
@@ -86,7 +87,6 @@ def looks_like_cube(path: str) -> bool:
 
 
 TABLE = "a table of vectors? add --source vectors"
-_TABLES = (".parquet", ".geoparquet", ".pq")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
 
@@ -95,7 +95,7 @@ def _advice(path: str) -> str:
     """Return what may be meant by a file that is not a raster."""
     if looks_like_cube(path):
         return CUBE
-    if path.lower().endswith(_TABLES):
+    if path.lower().endswith(PARQUET):
         return TABLE
     if path.lower().endswith(ARRAY):
         return ARRAYS

@@ -10,16 +10,16 @@ import datetime
 from pathlib import Path
 from typing import Any
 
+from owl_geo.disk.suffixes import PARQUET
 from owl_geo.errors import SourceError
 
-SUFFIXES = (".parquet", ".geoparquet", ".pq")
 _NEEDED = {"id", "assets"}
 _NO_PROPERTIES = {"type", "stac_version", "stac_extensions", "geometry", "bbox", "links", *_NEEDED}
 
 
 def is_stac_table(path: str) -> bool:
     """Return whether a file holds items: it is Parquet, and has the columns of a STAC item."""
-    if not path.lower().endswith(SUFFIXES) or not Path(path).is_file():
+    if not path.lower().endswith(PARQUET) or not Path(path).is_file():
         return False
     import pyarrow.parquet as pq  # takes long to import, for what few scenes are
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pandas as pd
@@ -175,6 +176,16 @@ def test_a_crs_that_is_kept_beside_parquets_types(tmp_path: Path) -> None:
     assert read(str(path), columns=[]).crs == "EPSG:32632"
     path = write_own_type(tmp_path / "b.parquet", table, crs="projjson:own")
     assert read(str(path), columns=[]).crs is None  # as where GeoParquet says null
+
+
+@pytest.mark.parametrize("encoding", ["WKB", "geoarrow"])
+def test_an_index_of_geoparquet_is_an_attribute(encoding: Any, tmp_path: Path) -> None:
+    """As where a frame was saved whose rows are called by one of its columns."""
+    path = tmp_path / "a.parquet"
+    FRAME.assign(n=[1, 2]).set_index("use").to_parquet(path, geometry_encoding=encoding)
+    assert set(attributes(str(path), "a").names) == {"use", "n"}
+    assert features(path)["use"].tolist() == ["farm", "wood"]
+    assert read(str(path), columns=["n"])["n"].tolist() == [1, 2]
 
 
 def test_geoparquet_of_arrow_coordinates_and_several_geometries(tmp_path: Path) -> None:

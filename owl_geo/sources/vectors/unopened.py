@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from owl_geo.disk.suffixes import PARQUET
 from owl_geo.settings.owl_toml import absolute
 from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources.file_states import file_states
@@ -82,7 +83,7 @@ def parts_of(folder: Path) -> list[Path]:
     parts = (
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in (".parquet", ".geoparquet", ".pq")
+        if path.suffix.lower() in PARQUET
     )
     hidden = (".", "_")
     return sorted(p for p in parts if not any(n.startswith(hidden) for n in _names(p, folder)))
