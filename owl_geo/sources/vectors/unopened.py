@@ -80,11 +80,7 @@ def name_of_table(settings: VectorsSettings) -> str:
 
 def parts_of(folder: Path) -> list[Path]:
     """Return the files of a table in parts, in the order of their paths; hidden ones are none."""
-    parts = (
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in PARQUET
-    )
+    parts = (path for path in folder.rglob("*") if path.suffix.lower() in PARQUET)
     hidden = (".", "_")
     return sorted(p for p in parts if not any(n.startswith(hidden) for n in _names(p, folder)))
 
