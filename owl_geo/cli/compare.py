@@ -69,12 +69,30 @@ def _named(text: str, parameter: str) -> tuple[str, Path]:
 @click.option(
     "--budget", type=float, default=0.2, show_default=True, help="Labels, as a share of the pool."
 )
-@click.option("--initial", type=click.IntRange(1), help="Patches of the first batch.  [the run's]")
-@click.option("--batch-size", type=click.IntRange(1), help="Patches per round.  [the run's]")
+@click.option(
+    "--initial",
+    type=click.IntRange(1),
+    help="Patches of the first batch.",
+    show_default="the run's",
+    cls=opt.Option,
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Patches per round.",
+    show_default="the run's",
+    cls=opt.Option,
+)
 @click.option(
     "--baseline", default="random", show_default=True, help="The strategy to compare with."
 )
-@click.option("--jobs", type=click.IntRange(1), help="Processes.  [one per processor]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Processes.",
+    show_default="one per processor",
+    cls=opt.Option,
+)
 @click.option("--svg", is_flag=True, help="Draw the plots as SVG too.")
 @click.option("--overwrite", is_flag=True, help="Start afresh if OUT holds a comparison.")
 @synthetic.generator_options

@@ -20,7 +20,8 @@ def cube_options(function: F) -> F:
                 "--time",
                 cls=Advanced,
                 help="Cube: how its dates become one: median, mean, min, max, first, last, or "
-                "stack (the bands of every date).  [median]",
+                "stack (the bands of every date).",
+                show_default="median",
             ),
             click.option(
                 "--crs",
@@ -30,14 +31,16 @@ def cube_options(function: F) -> F:
             click.option(
                 "--vector-column",
                 cls=Advanced,
-                help="Table: the column of vectors.  [the one that has any]",
+                help="Table: the column of vectors.",
+                show_default="the one that has any",
             ),
             click.option(
                 "--footprint",
                 cls=Advanced,
                 type=float,
                 metavar="METRES",
-                help="Table: edge of a place.  [that of the polygons, or the points' spacing]",
+                help="Table: edge of a place.",
+                show_default="that of the polygons, or the points' spacing",
             ),
         )
     ):

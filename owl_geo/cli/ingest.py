@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 @click.argument(
     "batches", metavar="BATCH...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--annotator", help="Who answered, if the file does not say.  [your login name]")
+@click.option(
+    "--annotator",
+    help="Who answered, if the file does not say.",
+    show_default="your login name",
+    cls=opt.Option,
+)
 @opt.common
 def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> None:
     """Check and store the answers in labelled batches.

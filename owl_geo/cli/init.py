@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from owl_geo.cli import cube, flags, init_report, init_settings, synthetic
+from owl_geo.cli import cube, flags, init_report, init_settings, loop, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
 from owl_geo.cli.ingest import login_name
@@ -87,16 +87,25 @@ def _pairs(
     help="What bands are where the files do not say, or say wrongly: nir=4,red=1.",
 )
 @click.option(
-    "--patch-size", type=int, help="Height and width of a patch in pixels.  [chosen for the scene]"
+    "--patch-size",
+    type=int,
+    help="Height and width of a patch in pixels.",
+    show_default="chosen for the scene",
+    cls=opt.Option,
 )
 @click.option(
-    "--stride", cls=opt.Advanced, type=int, help="Pixels from patch to patch.  [the patch size]"
+    "--stride",
+    cls=opt.Advanced,
+    type=int,
+    help="Pixels from patch to patch.",
+    show_default="the patch size",
 )
 @click.option(
     "--min-valid",
     cls=opt.Advanced,
     type=float,
-    help="Share of valid pixels that a patch needs.  [0.9]",
+    help="Share of valid pixels that a patch needs.",
+    show_default="0.9",
 )
 @scenes_.mask_option
 @click.option(
@@ -109,7 +118,8 @@ def _pairs(
     "--mask-bands",
     cls=opt.Advanced,
     callback=_numbers,
-    help="Numbers of the mask's bands that count: 1,2.  [all]",
+    help="Numbers of the mask's bands that count: 1,2.",
+    show_default="all",
 )
 @scenes_.on_error
 @click.option(
@@ -157,19 +167,29 @@ def _pairs(
     "--oracle-share",
     cls=opt.Advanced,
     type=float,
-    help="Smallest share of overlap that makes a class.  [0.5]",
+    help="Smallest share of overlap that makes a class.",
+    show_default="0.5",
 )
-@click.option("--classes", callback=_words, help="The possible answers.  [absent,present]")
-@click.option("--positive", cls=opt.Advanced, help="The class to search for.  [the last class]")
+@click.option(
+    "--classes",
+    callback=_words,
+    help="The possible answers.",
+    show_default="absent,present",
+    cls=opt.Option,
+)
+@click.option(
+    "--positive", cls=opt.Advanced, help="The class to search for.", show_default="the last class"
+)
 @click.option(
     "--labels",
     cls=opt.Advanced,
     metavar="ADDRESS",
-    help="Where answers are kept: postgresql://HOST/DB, without a password.  [RUN/labels.gpkg]",
+    help="Where answers are kept: postgresql://HOST/DB, without a password.",
+    show_default="RUN/labels.gpkg",
 )
 @cube.cube_options
 @synthetic.generator_options
-@opt.loop_options
+@loop.loop_options
 @click.option(
     "--config",
     "config_path",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from owl_geo.cli import flags, synthetic
+from owl_geo.cli import flags, loop, synthetic
 from owl_geo.cli import options as opt
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _OF_EARTH = ("views", "osm", "examples", "oracle", "oracle_column", "oracle_valu
 
 
 @dataclass(frozen=True, kw_only=True)
-class InitOptions(opt.LoopOptions, synthetic.Generator):
+class InitOptions(loop.LoopOptions, synthetic.Generator):
     """The options of `init` that become settings; None or empty = not given."""
 
     source: str  # a kind of source
@@ -95,7 +95,7 @@ def tables_of(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, 
         classes=options.classes,
         positive=_positive(options),
         labels=options.labels,
-        **opt.loop_settings(options),
+        **loop.loop_settings(options),
     )
     return opt.merge(base, over), named.failed
 

@@ -82,7 +82,13 @@ def _meanings(
 )
 @opt.run_folder
 @click.argument("path", metavar="FILE")
-@click.option("--label", metavar="NAME", help="What the sites show.  [the class searched for]")
+@click.option(
+    "--label",
+    metavar="NAME",
+    help="What the sites show.",
+    show_default="the class searched for",
+    cls=opt.Option,
+)
 @click.option("--column", metavar="NAME", help="The attribute that holds what each site shows.")
 @click.option(
     "--values",
@@ -94,12 +100,19 @@ def _meanings(
 @click.option(
     "--share",
     type=float,
-    help="Share of a patch that a polygon or a raster's class must cover to answer it.  [0.5]",
+    help="Share of a patch that a polygon or a raster's class must cover to answer it.",
+    show_default="0.5",
+    cls=opt.Option,
 )
 @click.option(
     "--crs", metavar="CRS", help="The CRS of a file that names none, for example EPSG:32617."
 )
-@click.option("--annotator", help="Who answered, if the file does not say.  [your login name]")
+@click.option(
+    "--annotator",
+    help="Who answered, if the file does not say.",
+    show_default="your login name",
+    cls=opt.Option,
+)
 @opt.common
 def import_(
     run_path: Path,

@@ -31,13 +31,19 @@ if TYPE_CHECKING:
 @click.option(
     "--count",
     type=click.IntRange(1),
-    help="How many places to show, or to ask.  [20, or the size of a batch]",
+    help="How many places to show, or to ask.",
+    show_default="20; with --batch, the size of one",
+    cls=opt.Option,
 )
 @click.option("--batch", is_flag=True, help="Make the next batch of them.")
 @go_on_option
 @to_store_option
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The GeoPackage to write.  [RUN/like.gpkg]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The GeoPackage to write.",
+    show_default="RUN/like.gpkg",
+    cls=opt.Option,
 )
 @click.option("--overwrite", is_flag=True, help="Replace the file named by --out.")
 @opt.device

@@ -15,7 +15,13 @@ from owl_geo.cli import options as opt
     short_help="Draw the run's curves and maps.",
 )
 @opt.run_folder
-@click.option("--out", type=click.Path(path_type=Path), help="The folder to write to.  [RUN/plots]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The folder to write to.",
+    show_default="RUN/plots",
+    cls=opt.Option,
+)
 @opt.device
 @opt.common
 def plot(run_path: Path, out: Path | None, device: str) -> None:

@@ -37,7 +37,12 @@ def plugin() -> None:
     epilog="Example: owl-geo plugin install --profile default",
     short_help="Install the plugin in a QGIS profile.",
 )
-@click.option("--profile", help="The QGIS user profile.  [the one QGIS starts with]")
+@click.option(
+    "--profile",
+    help="The QGIS user profile.",
+    show_default="the one QGIS starts with",
+    cls=opt.Option,
+)
 @click.option(
     "--profiles-path",
     type=click.Path(path_type=Path),

@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 )
 @opt.run_folder
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The folder to write to.  [RUN/predictions]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The folder to write to.",
+    show_default="RUN/predictions",
+    cls=opt.Option,
 )
 @click.option(
     "--top",
     type=click.IntRange(1),
-    help="Number of most probable patches in the GeoPackage.  [a tenth of all, 1000 at most]",
+    help="Number of most probable patches in the GeoPackage.",
+    show_default="a tenth of all, 1,000 at most",
+    cls=opt.Option,
 )
 @click.option(
     "--threshold",

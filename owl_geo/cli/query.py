@@ -37,12 +37,16 @@ to_store_option = click.option(
     "--annotators",
     metavar="NAME,NAME",
     callback=lambda _ctx, _parameter, names: None if names is None else names.split(","),
-    help="Write a part of the batch for each.  [team.annotators of owl.toml]",
+    help="Write a part of the batch for each.",
+    show_default="team.annotators of owl.toml",
+    cls=opt.Option,
 )
 @click.option(
     "--overlap",
     type=click.FloatRange(0, 1),
-    help="Share of the batch that all annotators label, to measure agreement.  [team.overlap: 0.2]",
+    help="Share of the batch that all annotators label, to measure agreement.",
+    show_default="team.overlap of owl.toml",
+    cls=opt.Option,
 )
 @go_on_option
 @to_store_option

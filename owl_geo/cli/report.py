@@ -17,7 +17,11 @@ from owl_geo.errors import OwlError
 )
 @opt.run_folder
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The file to write.  [RUN/report.html]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file to write.",
+    show_default="RUN/report.html",
+    cls=opt.Option,
 )
 @click.option("--overwrite", is_flag=True, help="Replace the file named by --out.")
 @opt.device

@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Probability from which a patch is taken for a target.  [0.5]",
+    help="Probability from which a patch is taken for a target.",
+    show_default="0.5",
+    cls=opt.Option,
 )
-@click.option("--size", type=click.IntRange(1), help="Patches at most.  [the size of a batch]")
+@click.option(
+    "--size",
+    type=click.IntRange(1),
+    help="Patches at most.",
+    show_default="the size of a batch",
+    cls=opt.Option,
+)
 @go_on_option
 @to_store_option
 @opt.device

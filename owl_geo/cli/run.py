@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from owl_geo.cli import flags, synthetic
+from owl_geo.cli import flags, loop, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli.query import ask
 from owl_geo.wording import counted
@@ -23,7 +23,7 @@ _DEFAULT_OUT = Path("owl-run")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Options(opt.LoopOptions, synthetic.Generator):
+class _Options(loop.LoopOptions, synthetic.Generator):
     """The options that become settings of a simulated run; None = not given."""
 
 
@@ -34,10 +34,16 @@ class _Options(opt.LoopOptions, synthetic.Generator):
 )
 @click.argument("run_path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
 @click.option("--source", type=click.Choice(["synthetic"]), help="Make a simulated run first.")
-@click.option("--out", type=click.Path(path_type=Path), help="The new run's folder.  [owl-run]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The new run's folder.",
+    show_default="owl-run",
+    cls=opt.Option,
+)
 @click.option("--overwrite", is_flag=True, help="Start afresh if --out holds a run.")
 @synthetic.generator_options
-@opt.loop_options
+@loop.loop_options
 @opt.device
 @opt.cluster
 @opt.common
@@ -85,7 +91,7 @@ def _synthetic(out: Path, overwrite: bool, options: _Options) -> Run:
     """Open the simulated run at ``out``, or make it; RunError if a different one is there."""
     from owl_geo.settings.owl_toml import parse
 
-    values = opt.merge(synthetic.settings(options, options.seed), opt.loop_settings(options))
+    values = opt.merge(synthetic.settings(options, options.seed), loop.loop_settings(options))
     with flags.named_in_errors(vars(options)):
         settings = parse(values | {"oracle": {}}, "the options")
     from owl_geo.errors import RunError

@@ -42,7 +42,9 @@ def store() -> None:
 @click.option(
     "--lease-minutes",
     type=click.FloatRange(min=0, min_open=True, max=24 * 60),
-    help="How long a patch is reserved for the person who opens it.  [10]",
+    help="How long a patch is reserved for the person who opens it.",
+    show_default="10",
+    cls=opt.Option,
 )
 @opt.common
 def init(run_path: Path, lease_minutes: float | None) -> None:

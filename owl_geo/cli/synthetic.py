@@ -20,16 +20,32 @@ def generator_options(function: F) -> F:
     for option in reversed(
         (
             click.option(
-                "--n-samples", cls=Advanced, type=int, help="Synthetic: number of patches.  [500]"
+                "--n-samples",
+                cls=Advanced,
+                type=int,
+                help="Synthetic: number of patches.",
+                show_default="500",
             ),
             click.option(
-                "--image-size", cls=Advanced, type=int, help="Synthetic: pixels a side.  [32]"
+                "--image-size",
+                cls=Advanced,
+                type=int,
+                help="Synthetic: pixels a side.",
+                show_default="32",
             ),
             click.option(
-                "--n-bands", cls=Advanced, type=int, help="Synthetic: bands per patch.  [4]"
+                "--n-bands",
+                cls=Advanced,
+                type=int,
+                help="Synthetic: bands per patch.",
+                show_default="4",
             ),
             click.option(
-                "--signal", cls=Advanced, type=float, help="Synthetic: 0 = noise, 1 = strong.  [0]"
+                "--signal",
+                cls=Advanced,
+                type=float,
+                help="Synthetic: 0 = noise, 1 = strong.",
+                show_default="0",
             ),
         )
     ):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from commands import one_error, owl
+from commands import every_command, one_error, owl
 from rasterio.transform import from_origin
 from rasters import ORIGIN, coordinates, write_raster
 from searches import label
@@ -374,6 +374,17 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
         if isinstance(parameter, click.Option) and not parameter.help
     ]
     assert undocumented == []
+
+
+def test_help_writes_all_defaults_in_one_form() -> None:
+    """A value and words alike, in one pair of brackets with the range: [default: 0.5; 0<x<=1]."""
+    for command in every_command(cli):
+        with click.Context(command) as context:
+            records = [parameter.get_help_record(context) for parameter in command.params]
+        for names, text in filter(None, records):
+            brackets = re.findall(r"  (\[.*?\])", text)
+            assert all(re.match(r"\[default: [^(]|\[\S*x\S*\]", one) for one in brackets), names
+            assert len(brackets) <= 1, names
 
 
 @pytest.mark.parametrize("module", ["owl_geo", "owl_geo.cli"])

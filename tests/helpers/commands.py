@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import click
 
 
 def owl(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -28,3 +31,11 @@ def one_error(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("error: ")
     return lines[0]
+
+
+def every_command(group: click.Group) -> Iterator[click.Command]:
+    """Yield the commands of a group, and those of the groups in it."""
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from every_command(command)

@@ -7,11 +7,11 @@ import importlib.util
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from commands import every_command
 from registry import LAYOUTS
 
 import owl_geo
@@ -63,13 +63,6 @@ def test_every_command_and_option_exists(line: str) -> None:
     if isinstance(command, click.Group):
         command, rest = command.commands[rest[0]], rest[1:]
     assert {word for word in rest if word.startswith("-")} <= known_options(command)
-
-
-def every_command(group: click.Group) -> Iterator[click.Command]:
-    for command in group.commands.values():
-        yield command
-        if isinstance(command, click.Group):
-            yield from every_command(command)
 
 
 def test_options_in_running_text_exist() -> None:
