@@ -16,8 +16,8 @@ def plural(count: float, one: str, many: str = "") -> str:
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """Return a whole number and a noun that agrees with it: ``1 patch``, ``20 patches``."""
-    return f"{count} {plural(count, one, many)}"
+    """Return a whole number and a noun that agrees with it: ``1 patch``, ``1,024 patches``."""
+    return f"{count:,} {plural(count, one, many)}"
 
 
 def per_cent(share: float, *, digits: int = 0) -> str:

@@ -105,7 +105,7 @@ def choose_by(
     else:
         labelled_p = _distributions(labelled_probabilities, answered, "labelled_probabilities")
     if len(labelled_classes) != answered:
-        raise ValueError(f"{answered} answered patches have {len(labelled_classes)} classes")
+        raise ValueError(f"{answered:,} answered patches have {len(labelled_classes)} classes")
     k = min(batch_size, n)
     seed = int(rng.integers(2**31 - 1))
     if k < 1 or n == 1:

@@ -29,7 +29,7 @@ def check_labels(path: Path, answered: Iterable[tuple[str, str]], allowed: Seque
     unknown = [(patch, label) for patch, label in answered if label not in allowed]
     if unknown:
         patch, label = unknown[0]
-        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
         near, shown = did_you_mean(label, allowed), f" known: {', '.join(allowed)}"
         raise BatchError(
             f"{path}: patch {patch!r} is labelled {brief(label)}, which is not a label of this run"

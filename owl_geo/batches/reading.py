@@ -310,4 +310,4 @@ def _check_ids(path: Path, ids: Iterable[object]) -> None:
 def some(names: list[str]) -> str:
     """Return up to three names for a message, and how many more there are."""
     shown = ", ".join(map(brief, names[:3]))
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+    return f"{shown} and {len(names) - 3:,} more" if len(names) > 3 else shown

@@ -52,7 +52,7 @@ def add(
         )
     total = len(added.run.patches)
     if added.done:
-        click.echo(f"{run_path}: {counted(added.patches, 'new patch')}, {total} in all")
+        click.echo(f"{run_path}: {counted(added.patches, 'new patch')}, {total:,} in all")
         scenes_.say_scenes(added.scenes)
         scenes_.say_views(added.views)
         if added.concepts:

@@ -55,9 +55,9 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
 
 def stored_line(done: Ingested) -> str:
     """Return in one line what was stored from a file with answers."""
-    counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
+    counts = ", ".join(f"{n:,} {label}" for label, n in sorted(done.counts.items()))
     more = "".join(
-        f", {n} {what}"
+        f", {n:,} {what}"
         for n, what in (
             (done.withdrawn, "withdrawn"),
             (done.elsewhere, "on ground of no patch here"),
@@ -66,10 +66,10 @@ def stored_line(done: Ingested) -> str:
         )
         if n
     )
-    noticed = f" ({done.noticed} noticed beside the batch)" if done.noticed else ""
+    noticed = f" ({done.noticed:,} noticed beside the batch)" if done.noticed else ""
     return (
-        f"{done.path}: {counts or 'no answers'}{noticed}, {done.unanswered} unanswered{more}; "
-        f"{done.new} new, {done.unchanged} known before"
+        f"{done.path}: {counts or 'no answers'}{noticed}, {done.unanswered:,} unanswered{more}; "
+        f"{done.new:,} new, {done.unchanged:,} known before"
     )
 
 

@@ -57,8 +57,8 @@ def _preview_lines(plan: Plan, now: Preview) -> Iterator[tuple[str, str]]:
     first = grids[0]
     metres = pixel_metres(first)
     yield "Run", f"{path}, {'in place of the run there' if path.exists() else 'new'}"
-    sizes = f"{first.name}, {first.width} x {first.height} pixels of {length(metres)}"
-    yield "Scenes", f"{len(grids)}, the first is {sizes}" if len(grids) > 1 else f"1: {sizes}"
+    sizes = f"{first.name}, {first.width:,} x {first.height:,} pixels of {length(metres)}"
+    yield "Scenes", f"{len(grids):,}, the first is {sizes}" if len(grids) > 1 else f"1: {sizes}"
     yield "CRS", ", ".join(sorted({crs_text(grid) for grid in grids}))
     yield "Bands", f"{len(now.bands)}: {in_short(now.bands)}"
     for name, content in now.views.items():

@@ -57,7 +57,7 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
     table = of_consensus(store.current()) if consensus else store.history().drop(columns="seq")
     footprints = opened.footprints(list(dict.fromkeys(table["patch_id"])))
     write_answers(path, table, footprints)
-    click.echo(f"{path}: {len(table)} {'labels' if consensus else 'answers'}")
+    click.echo(f"{path}: {len(table):,} {'labels' if consensus else 'answers'}")
 
 
 def _meanings(

@@ -90,7 +90,7 @@ def lines(work: str, *, as_json: bool, timed: bool) -> Progress:
             return
         is_shown = True
         due[0] = now + _LINE_EVERY
-        message = f"{work}: {done} of {total} ({per_cent(done / max(total, 1))})"
+        message = f"{work}: {done:,} of {total:,} ({per_cent(done / max(total, 1))})"
         left = seconds_left(done, total, now - begun)
         if left is not None:
             message += f", about {duration(left)} left"

@@ -47,6 +47,6 @@ def patches(
             workers=workers,
             report=opt.progress,
         )
-    click.echo(f"{path}: {counted(done.patches, 'patch')}, {done.labelled} with a label")
+    click.echo(f"{path}: {counted(done.patches, 'patch')}, {done.labelled:,} with a label")
     if not (done.has_model or no_model):
         opt.say("There is no model yet: probability and uncertainty are empty")

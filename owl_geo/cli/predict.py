@@ -93,8 +93,8 @@ def predict(
         )
     scenes_.name_failed([FailedScene(*failed) for failed in summary.failed.items()])
     opt.say(
-        f"{len(summary.done)} done, {len(summary.skipped)} skipped (up to date), "
-        f"{len(summary.failed)} failed"
+        f"{len(summary.done):,} done, {len(summary.skipped):,} skipped (up to date), "
+        f"{len(summary.failed):,} failed"
     )
     if summary.area is not None:
         opt.say(area_line(summary.area, opened.settings.positive))

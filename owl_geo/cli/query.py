@@ -111,7 +111,9 @@ def ask(
     def published(entry: Round) -> None:
         if not waits:
             n_pool = entry.metrics.n_pool
-            opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {counted(n_pool, 'patch')}")
+            opt.say(
+                f"Batch {entry.batch_id}: {len(entry.patch_ids):,} of {counted(n_pool, 'patch')}"
+            )
         show(opened, entry, waits=waits, to_store=to_store)
 
     with cluster_.opened(None if waits else cluster) as workers, flags.named_in_errors(team):
@@ -145,7 +147,7 @@ def show(opened: Run, entry: Round, *, waits: bool, to_store: bool) -> None:
             paths = " ".join(opt.quoted(path) for path in filled)
             which = plural(sum(filled.values()), "answer that is", "answers that are")
             opt.say(
-                f"Batch {entry.batch_id} has {sum(filled.values())} {which} not ingested yet: "
+                f"Batch {entry.batch_id} has {sum(filled.values()):,} {which} not ingested yet: "
                 f"owl-geo ingest {opt.quoted(opened.path)} {paths}"
             )
         else:
@@ -157,7 +159,7 @@ def show(opened: Run, entry: Round, *, waits: bool, to_store: bool) -> None:
         files = {name: path for name, path in files.items() if path in waiting}
     else:
         for name, positions in entry.team.items():
-            opt.say(f"  {name}: {len(positions)}")
+            opt.say(f"  {name}: {len(positions):,}")
     for path in files.values():
         click.echo(path)
     if to_store:

@@ -69,7 +69,7 @@ def review(
         entry = done.round
         if done.taken is not None:
             opt.say(
-                f"Batch {entry.batch_id}: {len(entry.patch_ids)} of "
+                f"Batch {entry.batch_id}: {len(entry.patch_ids):,} of "
                 f"{counted(done.taken, 'patch')} that the model takes for "
                 f"{opened.settings.positive}"
             )

@@ -152,7 +152,7 @@ def _search(opened: Run, device: str, cluster: str | None) -> None:
         )
     last = rounds[-1].metrics
     labels = counted(last.n_labeled, "label")
-    summary = f"Found {last.positives_found} {opened.settings.positive} in {labels}"
+    summary = f"Found {last.positives_found:,} {opened.settings.positive} in {labels}"
     if last.positives_found in (0, last.n_labeled):
         opt.say(f"{summary}; the model has seen only one class, so its AUC means nothing")
     elif math.isnan(last.test_auc):

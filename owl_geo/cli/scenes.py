@@ -10,7 +10,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli.logs import FINISHED_BUT
-from owl_geo.wording import plural
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from owl_geo.sources.views.measuring import ViewSummary
@@ -66,14 +66,14 @@ def say_scenes(lines: Sequence[str]) -> None:
     for line in lines[:_SCENES_SHOWN]:
         click.echo(f"  {line}")
     if len(lines) > _SCENES_SHOWN:
-        click.echo(f"  and {len(lines) - _SCENES_SHOWN} more; -v lists them all")
+        click.echo(f"  and {len(lines) - _SCENES_SHOWN:,} more; -v lists them all")
 
 
 def say_places(places: Mapping[str, tuple[int, int]]) -> None:
     """Print how many places each scene gives, where some show the same."""
     say_scenes(
         [
-            f"{name}: {gives:,} {plural(gives, 'place')}"
+            f"{name}: {counted(gives, 'place')}"
             + (f", {others:,} seen in another scene" if others else "")
             for name, (gives, others) in places.items()
         ]
@@ -88,7 +88,7 @@ def say_views(views: Sequence[ViewSummary]) -> None:
 
 def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:
     """Print what became of the scenes, and list those that failed."""
-    click.echo(f"Scenes: {done} done, {skipped} skipped, {len(failed)} failed")
+    click.echo(f"Scenes: {done:,} done, {skipped:,} skipped, {len(failed):,} failed")
     name_failed(failed)
 
 

@@ -104,9 +104,9 @@ def status(run_path: Path) -> None:
     label_store.check_ready()
     now = administration.state()
     people = administration.annotators()
-    answers = [f"{printable(name)}: {n}" for name, n in now.answers.items()]
+    answers = [f"{printable(name)}: {n:,}" for name, n in now.answers.items()]
     batches = [
-        f"{batch.layer}: {counted(batch.patches, 'patch')}, {batch.answered} answered"
+        f"{batch.layer}: {counted(batch.patches, 'patch')}, {batch.answered:,} answered"
         for batch in now.batches
     ]
     leases = [

@@ -253,11 +253,11 @@ def _warn_of_losses(path: str, file: str, reader: _Reader) -> None:
     cut = {n for n, members in reader.lost_relations.items() if not ways.issuperset(members)}
     if reader.cut_ways or cut:
         _log.warning(
-            "%s lacks parts of some features (%d), probably because it was cut there: areas are "
+            "%s lacks parts of some features (%s), probably because it was cut there: areas are "
             "left out, lines keep the parts in the file (%s); for whole features use a larger "
             "extract, or one cut with osmium extract --strategy smart",
             path,
-            len(reader.cut_ways) + len(cut),
+            f"{len(reader.cut_ways) + len(cut):,}",
             _named([*(f"way {n}" for n in sorted(reader.cut_ways)), *_relations(cut)]),
         )
     broken = [
@@ -288,4 +288,4 @@ def _relations(numbers: Iterable[int]) -> list[str]:
 
 def _named(features: list[str]) -> str:
     more = len(features) - _SHOWN
-    return ", ".join(features[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(features[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

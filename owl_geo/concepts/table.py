@@ -105,7 +105,7 @@ def describe(columns: pd.DataFrame) -> list[str]:
 def _summary(column: pd.Series) -> str:
     n = max(len(column), 1)
     if pd.api.types.is_bool_dtype(column):
-        return f"yes {column.sum()} ({per_cent(column.sum() / n, digits=1)})"
+        return f"yes {column.sum():,} ({per_cent(column.sum() / n, digits=1)})"
     if pd.api.types.is_numeric_dtype(column):
         missing = int(column.isna().sum())
         if missing == len(column):
@@ -118,18 +118,18 @@ def _summary(column: pd.Series) -> str:
                 ("max", column.max()),
             )
         )
-        return f"{ends}, missing {missing}"
+        return f"{ends}, missing {missing:,}"
     counts = column.value_counts(sort=False)
     counts = counts.sort_values(ascending=False, kind="stable")
     shown = [with_share(word, k, n) for word, k in counts.head(_CLASSES_SHOWN).items()]
     rest = len(counts) - len(shown)
-    return ", ".join(shown + ([f"{rest} more {plural(rest, 'class')}"] if rest else []))
+    return ", ".join(shown + ([f"{rest:,} more {plural(rest, 'class')}"] if rest else []))
 
 
 def with_share(word: object, count: int, n: int) -> str:
     """Return a class with its count: ``forest: 148 (14.5 %)``; classes may be numbers too."""
-    return f"{word}: {count} ({per_cent(count / n, digits=1)})"
+    return f"{word}: {count:,} ({per_cent(count / n, digits=1)})"
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -149,7 +149,7 @@ def shown(column: pd.Series) -> str:
     counts = Counter(text_of(column)).most_common()
     values = [str(value) for value, _ in counts if value != ""]
     more = len(values) - _SHOWN
-    rest = f" and {more} more" if more > 0 else ""
+    rest = f" and {more:,} more" if more > 0 else ""
     return ", ".join(sorted(values[:_SHOWN])) + rest if values else "no value at all"
 
 

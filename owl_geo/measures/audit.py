@@ -323,7 +323,7 @@ def hint(
     if left.n_left == 0:
         return Hint("every patch is answered: nothing is left to ask", left.left, stability, True)
     if left.n_audit < FEW:
-        text = f"too few audit answers to say ({left.n_audit} of at least {FEW})"
+        text = f"too few audit answers to say ({left.n_audit:,} of at least {FEW})"
         return Hint(text, left.left, stability, False)
     value = left.left
     text = _how_many(left)
@@ -340,7 +340,7 @@ def hint(
     if outlook is not None and outlook.is_nearly_done(wanted) and left.recall.high >= wanted:
         text = (
             f"the model expected about {_count(outlook.expected)} among the {outlook.n_open:,} "
-            f"left when it last chose, and of its last {outlook.n_recent} choices "
+            f"left when it last chose, and of its last {outlook.n_recent:,} choices "
             f"{counted(outlook.n_recent_targets, 'was a target', 'were targets')}; the "
             f"audit alone says {_how_many(left)}"
         )

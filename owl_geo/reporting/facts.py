@@ -21,7 +21,7 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
     all_of_them = [
         ("Run", f"{run.path}, {run.settings.source.kind} source"),
         ("Patches", _patches(now)),
-        ("Batches", f"{now.batches}, {counted(now.asked, 'patch')} asked"),
+        ("Batches", f"{now.batches:,}, {counted(now.asked, 'patch')} asked"),
         ("Answers", _answers(now)),
         ("Truth", _truth(run)),
         ("Team", _team(now)),
@@ -37,8 +37,8 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
 
 
 def _patches(now: Status) -> str:
-    held_out = f", {now.held_out} held out" if now.held_out else ""
-    return f"{now.patches}, {now.askable} may still be asked{held_out}"
+    held_out = f", {now.held_out:,} held out" if now.held_out else ""
+    return f"{now.patches:,}, {now.askable:,} may still be asked{held_out}"
 
 
 def _answers(now: Status) -> str:
@@ -51,7 +51,7 @@ def _answers(now: Status) -> str:
 def _counts(now: Status) -> str:
     if not now.labels:
         return "none yet"
-    counts = ", ".join(f"{n} {label}" for label, n in now.labels.items())
+    counts = ", ".join(f"{n:,} {label}" for label, n in now.labels.items())
     tied = f"; {now.disputed} disputed, which will be asked again" if now.disputed else ""
     return f"{counted(sum(now.labels.values()), 'patch')}: {counts}{tied}"
 
@@ -65,7 +65,7 @@ def _truth(run: Run) -> str:
     labels = run.labels.current().set_index("patch_id")["label"]
     n_found = int((labels.reindex(targets) == positive).sum())
     has = plural(n_found, "has", "have")
-    return f"{n_found} of the {len(targets)} {positive} in the pool {has} been found"
+    return f"{n_found:,} of the {len(targets):,} {positive} in the pool {has} been found"
 
 
 _CONFUSIONS = 3  # confusions that are named per annotator
@@ -77,20 +77,22 @@ def _team(now: Status) -> str:
     if team is None:
         return ""
     if not team.n_shared:
-        return ", ".join(f"{printable(one.annotator)} {one.n_labeled}" for one in team.annotators)
+        return ", ".join(f"{printable(one.annotator)} {one.n_labeled:,}" for one in team.annotators)
     fleiss = _kappa("Fleiss'", team.fleiss)
     lines = [f"{counted(team.n_shared, 'patch')} labelled by two or more, {fleiss}"]
     for one in team.annotators:
-        line = f"{printable(one.annotator)}: {one.n_labeled} labelled"
+        line = f"{printable(one.annotator)}: {one.n_labeled:,} labelled"
         if one.n:
-            line += f", agrees with the consensus on {per_cent(one.same)} of {one.n}"
-            named = [f"{own} for {other} {n}" for own, other, n in one.differences()[:_CONFUSIONS]]
+            line += f", agrees with the consensus on {per_cent(one.same)} of {one.n:,}"
+            named = [
+                f"{own} for {other} {n:,}" for own, other, n in one.differences()[:_CONFUSIONS]
+            ]
             line += f" ({', '.join(named)})" if named else ""
         lines.append(line)
     for pair in team.pairs:
         cohen = _kappa("Cohen's", pair.kappa)
         both = " and ".join(map(printable, pair.annotators))
-        lines.append(f"{both}: agree on {per_cent(pair.same)} of {pair.n}, {cohen}")
+        lines.append(f"{both}: agree on {per_cent(pair.same)} of {pair.n:,}, {cohen}")
     return "\n".join(lines)
 
 
@@ -140,13 +142,13 @@ def _audit(run: Run, now: Status) -> str:
         return f"{counted(now.left.n_audit, 'answer')} drawn at random; {needed}"
     if now.left.is_bound:
         return (
-            f"{now.left.n_audit} answers drawn at random; {positive} are at most "
+            f"{now.left.n_audit:,} answers drawn at random; {positive} are at most "
             f"{per_cent(share.high, digits=1)} "
             f"of the pool, at most {now.left.left.high:,.0f} not found yet "
             f"(95 %; the chance of none is {percent(now.left.chance_of_none)})"
         )
     return (
-        f"{now.left.n_audit} answers drawn at random; {positive} are "
+        f"{now.left.n_audit:,} answers drawn at random; {positive} are "
         f"{per_cent(share.value, digits=1)} of the pool "
         f"({per_cent(share.low, digits=1)} to {per_cent(share.high, digits=1)}), "
         f"about {now.left.left.value:,.0f} not found yet "
@@ -168,7 +170,7 @@ def _quality(now: Status) -> str:
             parts.append(f"{name} {estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})")
     if not parts:
         return ""
-    return f"{', '.join(parts)} on {now.quality.n} audit answers, of what was left to ask"
+    return f"{', '.join(parts)} on {now.quality.n:,} audit answers, of what was left to ask"
 
 
 _FACTORS = 4  # concepts that are named

@@ -220,7 +220,7 @@ def _legend(made: Figure, kinds: list[_Kind]) -> None:
                 markerfacecolor=kind.colour,
                 markeredgecolor=kind.colour if bare else "#000000",
                 markeredgewidth=2 if bare else 1,
-                label=f"{len(kind.positions)} {shortened(kind.name)}",
+                label=f"{len(kind.positions):,} {shortened(kind.name)}",
             )
         )
     made.legend(

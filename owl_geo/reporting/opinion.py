@@ -18,7 +18,7 @@ from owl_geo.sources.base import PatchSource
 from owl_geo.types import BoolArray, FloatArray, IntArray
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import PredictionFolder
-from owl_geo.wording import plural
+from owl_geo.wording import counted
 from owl_geo.work.progress import Progress, Reporter, silent
 
 log = logging.getLogger("owl_geo")
@@ -94,7 +94,7 @@ def opinion(
         why = f"not every patch could be scored: {error}"
     else:
         scored = int(result.is_known.sum())
-        why = "" if scored == n else f"the model scored {scored:,} of {n:,} {plural(n, 'patch')}"
+        why = "" if scored == n else f"the model scored {scored:,} of {counted(n, 'patch')}"
     return Opinion(result.probability, result.uncertainty, result.best, why)
 
 

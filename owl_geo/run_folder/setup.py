@@ -380,7 +380,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 
 def _used(count: int) -> str:
     what = plural(count, "patch that was", "patches that were")
-    return f"{count} {what} in a batch or {plural(count, 'has', 'have')} an answer"
+    return f"{count:,} {what} in a batch or {plural(count, 'has', 'have')} an answer"
 
 
 def _answers_by_people(path: Path) -> dict[str, int]:

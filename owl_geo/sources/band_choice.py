@@ -358,7 +358,7 @@ def abbreviated(bands: Sequence[KnownBand]) -> str:
         for band in shown
     )
     more = len(bands) - len(shown)
-    return f"{text} and {more} more" if more else text
+    return f"{text} and {more:,} more" if more else text
 
 
 def listed(bands: Sequence[Band]) -> str:

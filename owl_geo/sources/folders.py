@@ -183,7 +183,7 @@ def _are(things: Collection[object]) -> str:
 def _listed(names: Iterable[str]) -> str:
     names = list(names)
     more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _coincide(grids: Iterable[SceneGrid]) -> bool:

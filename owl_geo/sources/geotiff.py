@@ -227,7 +227,7 @@ class GeoTiffSource(TiledSource[FileScene]):
                 "scene %r: %s (%.2g %%) %s the no-data value in some bands and not in others; %s "
                 "as %s",
                 name,
-                f"{count:,} {plural(count, 'pixel')}",
+                counted(count, "pixel"),
                 100 * share,
                 plural(count, "has", "have"),
                 plural(count, "it counts", "they count"),
@@ -253,9 +253,9 @@ class GeoTiffSource(TiledSource[FileScene]):
             return  # it is not the mask that leaves them out
         value = max(shares, key=shares.__getitem__)
         _log.warning(
-            "nearly all is masked, %d of %s %s left: is %d a bad value of %s? it has %d "
+            "nearly all is masked, %s of %s %s left: is %d a bad value of %s? it has %d "
             "on %.0f %% of the pixels; --mask-bad names the bad values",
-            kept,
+            f"{kept:,}",
             counted(kept + lost, "patch"),
             plural(kept, "is", "are"),
             value,

@@ -21,5 +21,5 @@ class NoSceneLeft(SourceError):
         first = failed[0].reason
         several = len(failed) > 1
         super().__init__(
-            f"all {len(failed)} scenes failed; the first: {first}" if several else first
+            f"all {len(failed):,} scenes failed; the first: {first}" if several else first
         )

@@ -37,5 +37,5 @@ def warn_of_mixed_pixels(grids: Sequence[SceneGrid], patch_size: int) -> None:
 
 
 def _in_short(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
     return f"{names[0]!r}{more}"

@@ -65,8 +65,8 @@ class SceneSummary:
             (self.elsewhere, "of places seen in another scene"),
         ]
         text = f"{self.scene}, {self.date}" if self.date else self.scene
-        text += f": {self.kept} of {counted(self.windows, 'window')} kept"
-        text += "".join(f", {count} {why}" for count, why in lost if count)
+        text += f": {self.kept:,} of {counted(self.windows, 'window')} kept"
+        text += "".join(f", {count:,} {why}" for count, why in lost if count)
         return f"{text}; {counted(self.partial, 'partial one')} at the edges left out"
 
 
@@ -201,7 +201,12 @@ def scan(
             valid_fraction.append(part.valid[good])
             summary.append(part.summary(good))
             now = time.perf_counter()
-            _log.info("scene %s: %d patches, %.1f s", part.scene.name, len(kept[-1]), now - started)
+            _log.info(
+                "scene %s: %s, %.1f s",
+                part.scene.name,
+                counted(len(kept[-1]), "patch"),
+                now - started,
+            )
             started = now
     if not kept and failed:
         raise NoSceneLeft(failed)
@@ -312,7 +317,7 @@ def _why_bands(scenes: Sequence[ChunkedScene], without_data: Sequence[str]) -> s
     """Say that bands have no data, and how to choose the others, if there are any."""
     shown = ", ".join(without_data[:_FEW])
     more = len(without_data) - _FEW
-    shown += f" and {more} more" if more > 0 else ""
+    shown += f" and {more:,} more" if more > 0 else ""
     others = [band.name for band in scenes[0].bands if band.name not in without_data]
     if not others:
         return f"no patch is valid: no band has data ({shown}); look at the no-data value"

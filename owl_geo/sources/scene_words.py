@@ -135,7 +135,7 @@ def _locations(word: str, folder: Path, *, lists: bool) -> list[SceneLocation]:
         matches = _matches(path, folder)
         if name is not None and len(matches) > 1:
             raise SourceError(
-                f"{word!r}: {len(matches)} scenes cannot share a name", remedy="leave it out"
+                f"{word!r}: {len(matches):,} scenes cannot share a name", remedy="leave it out"
             )
         return [SceneLocation(name, (match,)) for match in matches]
     elif "," in path:
@@ -343,7 +343,7 @@ class _ItemMasks:
                 "a mask of STAC item %s%s is not used, since what is bad in it is not known; "
                 "give it with --mask and --mask-bad",
                 self._left_out[0],
-                f" and of {more} more" if more else "",
+                f" and of {more:,} more" if more else "",
             )
 
 
@@ -365,7 +365,7 @@ def _of_stac(
         failed.append(failed_scene(location.name or Path(path).stem, error))
         return []
     if location.name and len(items) > 1:
-        raise SourceError(f"{path} has {len(items)} items, which cannot share a name")
+        raise SourceError(f"{path} has {len(items):,} items, which cannot share a name")
     for item in items:
         name = location.name or item.name
         try:

@@ -43,7 +43,7 @@ def scenes_of(name: str, view: ViewSettings) -> tuple[Scene, ...]:
         return ()
     if failed:
         too = plural(len(failed) - 1, "is", "are")
-        more = f", nor {too} {len(failed) - 1} more of its rasters" if len(failed) > 1 else ""
+        more = f", nor {too} {len(failed) - 1:,} more of its rasters" if len(failed) > 1 else ""
         _log.warning("view %r: %s is not shown%s: %s", name, failed[0].name, more, failed[0].reason)
     return scenes
 

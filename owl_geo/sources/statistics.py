@@ -84,10 +84,10 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
     first = chosen[even[which.ravel() == most][0]]
     found = dict.fromkeys(f"{value:.6g}" for value in kinds[most].tolist())
     _log.warning(
-        "%d of %d patches that were looked at, for example %s, are %s in every pixel; if data are "
+        "%s of %s patches that were looked at, for example %s, are %s in every pixel; if data are "
         "missing there, declare the no-data value, for example with gdal_edit.py -a_nodata, of a "
         "cube with the attribute nodata",
-        *(counts[most], len(chosen), source.index["patch_id"].iloc[first]),
+        *(f"{counts[most]:,}", f"{len(chosen):,}", source.index["patch_id"].iloc[first]),
         ", ".join(found) if len(found) <= _SHOWN else "the same",
     )
 

@@ -282,7 +282,7 @@ def _in_units_of(
         "the run was made without the scale and offset that STAC items have for their pixels, so "
         "scene %r%s is read without them too; make another run to have them",
         scaled[0].name,
-        f" and {len(scaled) - 1} more" if len(scaled) > 1 else "",
+        f" and {len(scaled) - 1:,} more" if len(scaled) > 1 else "",
     )
     return tuple(s.model_copy(update={"scale": None, "offset": None}) for s in fresh)
 

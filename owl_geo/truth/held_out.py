@@ -154,7 +154,7 @@ def _hold_out_blocks(
     blocks, sizes = np.unique(first, return_counts=True)
     if len(blocks) < 2:
         raise ConfigError(
-            f"evaluation.block_size is {counted(edge, 'patch')}, and all {len(windows)} patches "
+            f"evaluation.block_size is {counted(edge, 'patch')}, and all {len(windows):,} patches "
             "lie in one block",
             remedy='choose a smaller block_size, or set split = "random"',
         )

@@ -321,7 +321,9 @@ def _index(run: Run) -> Iterator[Finding]:
     if run.settings.oracle is not None and run.truth is not None and len(run.truth) != patches:
         update = f"run owl-geo init {run.path} --update"
         yield Finding(
-            "problem", f"truth.parquet has {counted(len(run.truth), 'row')}, not {patches}", update
+            "problem",
+            f"truth.parquet has {counted(len(run.truth), 'row')}, not {patches:,}",
+            update,
         )
     yield Finding("ok", f"{counted(patches, 'patch')}, bands {bands}")
 
@@ -368,12 +370,12 @@ def _layers(run: Run) -> Iterator[Finding]:
             "put it back before `owl-geo init --update` or `owl-geo add`",
         )
     if files and not missing:
-        yield Finding("ok", f"all layers, rasters and truth are present: {len(files)}")
+        yield Finding("ok", f"all layers, rasters and truth are present: {len(files):,}")
 
 
 def _answers(run: Run) -> Iterator[Finding]:
     history = run.labels.history()
-    yield Finding("ok", f"answers in {run.labels.name}: {len(history)}")
+    yield Finding("ok", f"answers in {run.labels.name}: {len(history):,}")
     unknown = ~history["patch_id"].isin(run.patches["patch_id"])
     if unknown.any():
         first = history["patch_id"][unknown].iloc[0]
@@ -397,4 +399,4 @@ def _rounds(run: Run) -> Iterator[Finding]:
                     f"{path} is missing; answers that were ingested are kept",
                     "restore it if it held answers that were not ingested",
                 )
-    yield Finding("ok", f"all records of rounds are complete: {len(rounds)}")
+    yield Finding("ok", f"all records of rounds are complete: {len(rounds):,}")

@@ -436,7 +436,7 @@ def _check_known(run: Run, path: Path, ids: pd.Series) -> None:
         raise BatchError(f"{path}: {rows} no patch_id")
     foreign = ids[find_positions(run.patches, ids.tolist()) < 0].unique()
     if len(foreign):
-        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        more = f" and {len(foreign) - 1:,} more" if len(foreign) > 1 else ""
         scene = str(foreign[0]).rpartition("/")[0].rpartition("/")[0]
         raise BatchError(
             f"{path}: no patch {foreign[0]!r}{more} in {run.path}",

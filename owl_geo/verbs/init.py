@@ -212,9 +212,14 @@ def _warn_of_size(loop: LoopSettings, made: PoolIndex) -> None:
     for what, size in (("first batch", loop.initial), ("batch", loop.query_budget)):
         if size > max(_MANY, n / 10):
             _log.warning(
-                "a %s of %d in a pool of %d is large: nothing is learnt until it is labelled; "
+                "a %s of %s in a pool of %s is large: nothing is learnt until it is labelled; "
                 "use a smaller %s",
-                *(what, size, n, "--initial" if what == "first batch" else "--batch-size"),
+                *(
+                    what,
+                    f"{size:,}",
+                    f"{n:,}",
+                    "--initial" if what == "first batch" else "--batch-size",
+                ),
             )
 
 

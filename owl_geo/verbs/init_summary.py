@@ -104,7 +104,7 @@ def _describe_truth(truth: pd.DataFrame) -> list[str]:
         unknown = int(part["label"].isna().sum())
         lines.append(
             f"{name}: {counted(len(part), 'patch')}: {shares or 'none'}"
-            + (f", {unknown} without truth" if unknown else "")
+            + (f", {unknown:,} without truth" if unknown else "")
         )
     neither = int((truth["held_out"] & ~truth["tested"]).sum())
     if neither:

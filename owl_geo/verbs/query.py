@@ -86,9 +86,9 @@ def _check_fits(waits: Round, annotators: Sequence[str] | None, overlap: float |
         in_all = set.intersection(*map(set, waits.team.values()))
         if len(in_all) != n_shared(len(waits.patch_ids), overlap):
             log.warning(
-                "batch %s waits as it was made, with %d of its %s for everyone; --overlap takes "
+                "batch %s waits as it was made, with %s of its %s for everyone; --overlap takes "
                 "effect with the next batch",
-                *(waits.batch_id, len(in_all), counted(len(waits.patch_ids), "patch")),
+                *(waits.batch_id, f"{len(in_all):,}", counted(len(waits.patch_ids), "patch")),
             )
 
 

@@ -101,7 +101,7 @@ class LabelDock(QDockWidget):
         patch = session.patch
         if not patch.beside:
             text = self.tr("Patch {place} of {n}")
-            place = text.format(place=session.current + 1, n=session.n_asked)
+            place = text.format(place=f"{session.current + 1:,}", n=f"{session.n_asked:,}")
         elif patch.older is not None:
             place = self.tr("Patch of an older batch")
         else:

@@ -70,8 +70,8 @@ class Footer(QWidget):
         self._done.setVisible(session.is_done and is_saved)
         text = short = self.tr("Next batch")
         if session.n_left and session.n_answered:
-            text = self.tr("Next batch, leaving {n} unanswered").format(n=session.n_left)
-            short = self.tr("Next batch, without {n}").format(n=session.n_left)
+            text = self.tr("Next batch, leaving {n} unanswered").format(n=f"{session.n_left:,}")
+            short = self.tr("Next batch, without {n}").format(n=f"{session.n_left:,}")
         self._next_texts = [text, short]
         self._fit_next()
         self.next_button.setEnabled(session.n_answered > 0 or self._may_leave)

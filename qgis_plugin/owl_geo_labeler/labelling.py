@@ -248,7 +248,7 @@ class Labelling(QObject):
             text = self.tr(
                 "patches without an answer: {n}; the button for the next batch leaves them"
             )
-            self._dock.footer.set_note(text.format(n=self.session.n_left))
+            self._dock.footer.set_note(text.format(n=f"{self.session.n_left:,}"))
 
     def set_auto_advance(self, on: bool) -> None:
         """Choose whether an answer moves on to the next unanswered patch."""

@@ -32,7 +32,7 @@ class Lingering(QObject):
         text = self.tr(
             "{path} is locked by another program; answers that wait until it is free: {n}"
         )
-        self._messages.warn(text.format(path=store.path, n=store.n_waiting))
+        self._messages.warn(text.format(path=store.path, n=f"{store.n_waiting:,}"))
 
     def hold(self, store: FileStore) -> None:
         """Keep a store whose answers are not safe yet."""

@@ -32,7 +32,7 @@ class Others(QObject):
         """Say who answers this batch too, or where else it is open."""
         if self._answers and self._batch.path is not None:
             text = self.tr("Others are answering this batch too: {names}.")
-            names = ", ".join(f"{name} ({n})" for name, n in self._answers.items())
+            names = ", ".join(f"{name} ({n:,})" for name, n in self._answers.items())
             self._dock.footer.set_others(text.format(names=names))
         elif isinstance(self._store, FileStore) and self._store.opened_by:
             text = self.tr(

@@ -205,10 +205,10 @@ class ProgressPanel(QWidget):
         self.bar.setMaximum(session.n_asked)
         self.bar.setValue(session.n_answered)
         says = self.tr("{n} of {total} answered").format(
-            n=session.n_answered, total=session.n_asked
+            n=f"{session.n_answered:,}", total=f"{session.n_asked:,}"
         )
         if session.n_noticed:
-            says += self.tr(", {n} noticed").format(n=session.n_noticed)
+            says += self.tr(", {n} noticed").format(n=f"{session.n_noticed:,}")
         self.answered.setText(says)
         self.pace.setText(self._pace(session))
 

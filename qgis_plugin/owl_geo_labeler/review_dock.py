@@ -78,13 +78,16 @@ class ReviewDock(QDockWidget):
         text = self.tr("{threshold} or more: {n} of {total} patches, {hectares} ha")
         said = in_words(hectares)
         self._above.setText(
-            text.format(threshold=number(self.threshold), n=n, total=of, hectares=said)
+            text.format(
+                threshold=number(self.threshold), n=f"{n:,}", total=f"{of:,}", hectares=said
+            )
         )
 
     def show_answers(self, accepted: int, rejected: int, left: int, can_undo: bool) -> None:
         """Say what is answered, and what is left of that which reaches the threshold."""
         text = self.tr("{accepted} accepted, {rejected} rejected, {left} open above the threshold")
-        self._answers.setText(text.format(accepted=accepted, rejected=rejected, left=left))
+        said = {"accepted": accepted, "rejected": rejected, "left": left}
+        self._answers.setText(text.format(**{name: f"{n:,}" for name, n in said.items()}))
         self._undo.setEnabled(can_undo)
 
     # --- how it is built --------------------------------------------------------------------------

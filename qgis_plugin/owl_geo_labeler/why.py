@@ -45,7 +45,7 @@ def why_lines(
     lines = [
         (
             translate("OwlGeo", "Rank"),
-            translate("OwlGeo", "{rank} of {n}").format(rank=patch.rank, n=n_asked),
+            translate("OwlGeo", "{rank} of {n}").format(rank=f"{patch.rank:,}", n=f"{n_asked:,}"),
         )
     ]
     probability = why.get("probability")

@@ -32,7 +32,7 @@ def maps(survey: Survey) -> Markup:
     if more > 0:
         parts.append(
             paragraph(
-                f"The {len(survey.scenes)} scenes with the most questions; {more} more "
+                f"The {len(survey.scenes):,} scenes with the most questions; {more:,} more "
                 f"{plural(more, 'is', 'are')} not shown."
             )
         )
@@ -49,7 +49,7 @@ def _counts(survey: Survey, scene: str) -> str:
     at = survey.positions([str(name) for name in survey.labels.index])
     here = (survey.run.patches["scene"].iloc[at] == scene).to_numpy()
     counts = survey.labels[here].value_counts()
-    phrases = [f"{n} {label}" for label, n in counts.items()]
+    phrases = [f"{n:,} {label}" for label, n in counts.items()]
     open_ = survey.positions(list(survey.waiting))
     waiting = int((survey.run.patches["scene"].iloc[open_] == scene).sum())
     phrases += [f"{waiting} asked but not answered"] * bool(waiting)
@@ -114,7 +114,7 @@ def n_asked(entry: Round) -> str:
     """Say how many patches a round asked, and why if they were not chosen by the strategy."""
     if entry.batch_id is None:
         return "none (final fit)"
-    return f"{len(entry.patch_ids)}{' (review)' if entry.is_review else ''}"
+    return f"{len(entry.patch_ids):,}{' (review)' if entry.is_review else ''}"
 
 
 def _auc(row: RoundMetrics) -> str:
@@ -145,9 +145,9 @@ def _annotators(agreement: Agreement) -> Markup:
     head = ("Annotator", "Labelled", "Agrees with the consensus", "Differs most")
     rows = []
     for one in agreement.annotators:
-        differs = [f"{own} for {other} {n}" for own, other, n in one.differences()[:_CONFUSIONS]]
-        same = f"{per_cent(one.same)} of {one.n}" if one.n else "-"
-        rows.append((one.annotator, f"{one.n_labeled}", same, ", ".join(differs) or "-"))
+        differs = [f"{own} for {other} {n:,}" for own, other, n in one.differences()[:_CONFUSIONS]]
+        same = f"{per_cent(one.same)} of {one.n:,}" if one.n else "-"
+        rows.append((one.annotator, f"{one.n_labeled:,}", same, ", ".join(differs) or "-"))
     return table("Annotators", head, rows, numbers=(1,))
 
 

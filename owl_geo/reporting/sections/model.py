@@ -20,7 +20,7 @@ from owl_geo.reporting.words import conditions, follows_answers
 from owl_geo.run_folder.folder import Run
 from owl_geo.types import IntArray
 from owl_geo.verbs.status import Status
-from owl_geo.wording import plural
+from owl_geo.wording import counted
 
 _TOP = 20  # patches in the table of the most probable
 _GALLERY = 12  # patches in a gallery
@@ -33,7 +33,7 @@ def likely(survey: Survey) -> Markup:
         return section(title, paragraph(f"There are no predictions: {opinion.lacking}."))
     positive, classes = survey.run.settings.positive, survey.run.settings.classes
     learnt = int(survey.labels.isin(classes).sum())
-    labels = "the only label" if learnt == 1 else f"all {learnt} labels"
+    labels = "the only label" if learnt == 1 else f"all {learnt:,} labels"
     parts = [paragraph(f"According to a model that has learnt from {labels}.")]
     parts += [paragraph(f"Note: {opinion.lacking}.", "note")] if opinion.lacking else []
     for scene in survey.scenes:
@@ -42,7 +42,7 @@ def likely(survey: Survey) -> Markup:
         n_likely = int((opinion.probability[scored] >= 0.5).sum())
         alt = (
             f"Map of scene {scene}, the probability of {positive}: 0.5 or more in {n_likely:,} of "
-            f"{len(scored):,} {plural(len(scored), 'patch')}."
+            f"{counted(len(scored), 'patch')}."
         )
         caption = "Answered patches are included. Numbers are the ranks in the table below."
         parts.append(map_figure(rendered(likely_map(survey, scene), "jpg"), alt, caption))
@@ -148,7 +148,7 @@ def _by_concept(survey: Survey) -> Markup:
     for group in groups(survey):
         share = group.probability
         model = "-" if math.isnan(share) else joined([_bar(share), f"{share:.2f}"])
-        answers = f"{group.positive} of {group.answered}" if group.answered else "-"
+        answers = f"{group.positive:,} of {group.answered:,}" if group.answered else "-"
         rows.append((group.name, f"{group.patches:,}", answers, model))
     return table("By concept", head, rows, numbers=(1,))
 

@@ -16,7 +16,7 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.settings.config import Settings
 from owl_geo.sources.band_choice import in_short
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted, per_cent, plural
+from owl_geo.wording import counted, per_cent
 
 _SCENES = 20  # scenes that the settings list
 
@@ -28,8 +28,8 @@ def introduction(survey: Survey, now: Status) -> Markup:
     others = [name for name in run.settings.classes if name != run.settings.positive]
     bands = run.index.statistics.of_scene.bands
     lines = [
-        f"{now.patches:,} {plural(now.patches, 'patch')} of {size} x {size} pixels in "
-        f"{scenes:,} {plural(scenes, 'scene')}, bands {in_short(bands)}. "
+        f"{counted(now.patches, 'patch')} of {size} x {size} pixels in "
+        f"{counted(scenes, 'scene')}, bands {in_short(bands)}. "
         f"Searched for: {run.settings.positive}, as opposed to {', '.join(others)}."
     ]
     if run.truth is not None:

@@ -203,7 +203,7 @@ def _of_word(word: str) -> Sequence[Path | str]:
         tiles = _some(tiles_in(folder), str(folder))
         if len(tiles) > 1:
             raise SourceError(
-                f"{word!r}: {len(tiles)} tiles cannot share a name", remedy="leave it out"
+                f"{word!r}: {len(tiles):,} tiles cannot share a name", remedy="leave it out"
             )
         return [f"{name}={tiles[0]}"]
     if path.is_dir():

@@ -19,7 +19,7 @@ from owl_geo.sources.vectors.places import Placed, known_size, place
 from owl_geo.sources.vectors.table import Group, VectorTable, by_group
 from owl_geo.sources.vectors.unopened import name_of_table
 from owl_geo.types import EMBEDDING, BoolArray, FloatArray, IntArray, SceneGrid
-from owl_geo.wording import plural
+from owl_geo.wording import counted
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads
 
@@ -45,7 +45,7 @@ class TableSummary:
             (self.placed.again, "of places that another row has"),
             (self.without_vector, "without a vector"),
         ]
-        text = f"{self.name}: {self.kept:,} of {self.rows:,} {plural(self.rows, 'row')} kept, "
+        text = f"{self.name}: {self.kept:,} of {counted(self.rows, 'row')} kept, "
         text += f"places of {width:.4g} x {height:.4g} m"
         return text + "".join(f", {count:,} {why}" for count, why in lost if count)
 

@@ -20,6 +20,7 @@ from owl_geo.sources.views.opening import View, shared_bands
 from owl_geo.sources.views.reading import ViewReader
 from owl_geo.sources.views.source import ViewedSource
 from owl_geo.types import BoolArray, FloatArray, IntArray, SceneGrid
+from owl_geo.wording import counted
 from owl_geo.work.progress import Progress
 
 _PURPOSE = 2  # of random numbers; 0 and 1 are those of the band statistics and the held-out part
@@ -46,8 +47,7 @@ class ViewSummary:
 
 def described_view(view: View) -> str:
     """Return how many bands and scenes a view has: ``3 bands of 1 scene``."""
-    bands, scenes = len(view.bands), len(view.scenes)
-    return f"{bands} band{'s' * (bands > 1)} of {scenes} scene{'s' * (scenes > 1)}"
+    return f"{counted(len(view.bands), 'band')} of {counted(len(view.scenes), 'scene')}"
 
 
 def _percent(share: float) -> str:
@@ -221,7 +221,7 @@ def _shows_nothing(view: View, grids: Mapping[str, SceneGrid]) -> SourceError:
     """Return the error for a view that shows no patch, with where both lie."""
 
     def where(some: Sequence[SceneGrid]) -> str:
-        more = f" and {len(some) - 1} more" if len(some) > 1 else ""
+        more = f" and {len(some) - 1:,} more" if len(some) > 1 else ""
         return f"{extent_text(some[0])} in {crs_text(some[0])}{more}"
 
     theirs = [scene.grid for scene in view.scenes]

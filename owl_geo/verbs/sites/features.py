@@ -53,10 +53,10 @@ def sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[Found, Placed
         beyond, between = found.beyond.sum(), found.between.sum()
         none = "its only site lies in no patch"
         if len(labels) > 1:
-            none = f"none of its {len(labels)} sites lies in a patch"
+            none = f"none of its {len(labels):,} sites lies in a patch"
         raise LayerError(
             f"{path}: {none} of {run.called}; "
-            f"{beyond} {plural(beyond, 'is', 'are')} outside the pool, {between} between its "
+            f"{beyond:,} {plural(beyond, 'is', 'are')} outside the pool, {between:,} between its "
             "patches",
             remedy="check the CRS of the file, or choose sites within the scenes",
         )

@@ -94,13 +94,13 @@ class PlacedSites(Placed):
     def lines(self) -> list[str]:
         """Return what a person should know, one line each."""
         sites, patches = counted(self.sites, "site"), counted(self.patches, "patch")
-        lines = [f"{self.placed} of {sites} {plural(self.placed, 'lies', 'lie')} in {patches}"]
+        lines = [f"{self.placed:,} of {sites} {plural(self.placed, 'lies', 'lie')} in {patches}"]
         if self.beyond:
             lines.append(f"{counted(self.beyond, 'site')} outside the pool")
         if self.between:
             lines.append(f"{counted(self.between, 'site')} within a scene but between its patches")
         if self.other:
-            values = ", ".join(f"{name or '(none)'} ({n})" for name, n in self.other.items())
+            values = ", ".join(f"{name or '(none)'} ({n:,})" for name, n in self.other.items())
             lines.append(
                 f"{counted(sum(self.other.values()), 'site')} left out, of no class of the run: "
                 f"{values}"
@@ -128,7 +128,7 @@ class PlacedClasses(Placed):
         """Return what a person should know, one line each."""
         meant = ", ".join(f"{value} = {label}" for value, label in self.values.items())
         lines = [
-            f"{meant}: a class covers {100 * self.share:g} % of {self.patches} of "
+            f"{meant}: a class covers {100 * self.share:g} % of {self.patches:,} of "
             f"{counted(self.pool, 'patch')}"
         ]
         if self.without:
