@@ -186,6 +186,7 @@ def history(
     from owl_geo.labels import disputed as disputed_of
     from owl_geo.labels import newest_answers
     from owl_geo.run_folder.folder import Run
+    from owl_geo.sources.base import nearest_patch
 
     opened = Run(run_path)
     answers = opened.labels.history()
@@ -193,9 +194,11 @@ def history(
     shown = answers
     for patch in patches:
         if patch not in set(opened.patches["patch_id"]):
+            near = nearest_patch(opened.patches, patch)
+            first = opened.patches["patch_id"].iloc[0]
             raise RunError(
                 f"no patch {patch!r} in {run_path}",
-                remedy=f"name it as batches do, for example {opened.patches['patch_id'].iloc[0]}",
+                remedy=f"the nearest is {near}" if near else f"name one as batches do, like {first}",
             )
     if patches:
         shown = shown[shown["patch_id"].isin(patches)]

@@ -108,13 +108,13 @@ def area_line(area: TargetArea, positive: str) -> str:
     """Return in one line how much ground the targets are."""
     places = counted(area.places, "place")
     line = (
-        f"{positive}: {_hectares(area.hectares)} ha in {places}, {_hectares(area.answered)} "
-        f"answered and the rest with a probability of {area.threshold:g} or more"
+        f"{positive}: {_hectares(area.hectares)} ha in {places}, {_hectares(area.answered)} ha of "
+        f"them answered, the rest with a probability of {area.threshold:g} or more"
     )
     if area.by_audit is None:
         return line
     low, high = _hectares(area.by_audit.low), _hectares(area.by_audit.high)
-    return f"{line}; by the audit {low} to {high} (95 %)"
+    return f"{line}; by the audit {low} to {high} ha (95 %)"
 
 
 def _hectares(area: float) -> str:

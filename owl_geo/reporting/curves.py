@@ -12,7 +12,7 @@ from owl_geo.measures.audit import FEW, Estimate
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.reporting.figures import drawing, figure, shortened
 from owl_geo.reporting.survey import Survey
-from owl_geo.reporting.words import why_no_auc
+from owl_geo.reporting.words import auc_in_words, why_no_auc
 from owl_geo.verbs.status import Status
 from owl_geo.wording import counted, per_cent
 
@@ -161,7 +161,7 @@ def learning(curves: Curves) -> Figure:
             marker="s",
             markersize=4,
             linewidth=1.9,
-            label=f"this search, {curves.auc_of}: {curves.auc[-1]:.2f}",
+            label=f"this search, {curves.auc_of}: {auc_in_words(curves.auc[-1])}",
         )
         axes.set_xlim(0, max(curves.auc_labels) * 1.02)
         axes.set_ylim(min(0.42, *curves.auc) - 0.02, 1.01)

@@ -61,10 +61,20 @@ def ranking(run: Run, row: RoundMetrics) -> str:
     positive = run.settings.positive
     others = [name for name in run.settings.classes if name != positive]
     other = f"{_a(others[0])} one" if len(others) == 1 else "any other"
+    cases = round(100 * auc)
+    if 0 < auc < 1:  # what is not certain is not all, or none, of the cases
+        cases = min(max(cases, 1), 99)
     return (
-        f"ranks {_a(positive)} patch above {other} in {100 * auc:.0f} of 100 cases "
-        f"(AUC {auc:.2f}, {of})"
+        f"ranks {_a(positive)} patch above {other} in {cases} of 100 cases "
+        f"(AUC {auc_in_words(auc)}, {of})"
     )
+
+
+def auc_in_words(auc: float) -> str:
+    """Return an AUC with two digits, or with three where two would make 1.00 of less."""
+    if auc < 1 and round(auc, 2) == 1:
+        return f"{math.floor(1000 * auc) / 1000:.3f}"
+    return f"{auc:.2f}"
 
 
 def why_no_auc(run: Run) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SourceError, nearest
 from owl_geo.ground.windows import PoolWindows, Windows, parse_patch_id
 from owl_geo.sources.band_choice import KnownBand, known_by_name
 from owl_geo.sources.bands import Band
@@ -228,6 +228,25 @@ def find_positions(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
     if len(near) < len(index) and (positions < 0).any():  # names may be other than usual
         positions = _among(index, np.arange(len(index)), ids)
     return positions
+
+
+def nearest_patch(index: pd.DataFrame, patch_id: str) -> str | None:
+    """Return the id of the patch that lies nearest to where an unknown id would, in its scene.
+
+    The scene may be misspelt. None where the id names no place: no scene, row and column.
+    """
+    try:
+        scene, row, column = parse_patch_id(patch_id)
+        place = float(row), float(column)
+    except (ValueError, OverflowError):
+        return None
+    near = nearest(scene, [str(name) for name in index["scene"].unique()])
+    if near is None:
+        return None
+    there = np.flatnonzero((index["scene"] == near).to_numpy())
+    rows, columns = (index[name].to_numpy()[there] for name in ("row_off", "col_off"))
+    distance = np.hypot(rows - place[0], columns - place[1])
+    return str(index["patch_id"].iloc[there[int(distance.argmin())]])
 
 
 def _near(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:

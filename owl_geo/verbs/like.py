@@ -17,7 +17,7 @@ import pandas as pd
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
-from owl_geo.errors import ConfigError, RunError, check_list, nearest
+from owl_geo.errors import ConfigError, RunError, check_list
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import AnyRun, Run
@@ -27,7 +27,7 @@ from owl_geo.search.like import like as most_alike
 from owl_geo.search.like import most_like
 from owl_geo.search.records import Answers, Batch
 from owl_geo.search.search import Search
-from owl_geo.sources.base import find_positions
+from owl_geo.sources.base import find_positions, nearest_patch
 from owl_geo.types import BoolArray, IntArray
 from owl_geo.verbs.advance import advance_unless_waiting
 from owl_geo.verbs.measure import measure_rest
@@ -41,7 +41,6 @@ _log = logging.getLogger("owl_geo")
 
 FILE_NAME = "like.gpkg"
 LAYER = "like"
-_COMPARED = 1000  # ids among which a similar one is looked for
 
 
 @dataclass(frozen=True)
@@ -207,9 +206,9 @@ def _positions(run: Run, ids: Sequence[str]) -> IntArray:
     at = find_positions(run.patches, ids)
     if (at < 0).any():
         name = ids[int(np.argmax(at < 0))]
-        names = run.patches["patch_id"].iloc[:_COMPARED].tolist()
-        near = nearest(name, names)
-        remedy = f"did you mean {near!r}?" if near else f"name one as batches do, like {names[0]}"
+        near = nearest_patch(run.patches, name)
+        first = run.patches["patch_id"].iloc[0]
+        remedy = f"the nearest is {near}" if near else f"name one as batches do, like {first}"
         raise RunError(f"{run.path} has no patch {name!r}", remedy=remedy)
     return np.unique(at).astype(np.int64)
 

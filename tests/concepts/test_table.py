@@ -442,7 +442,7 @@ def test_describe() -> None:
     )
     assert describe(columns) == [
         "cover: town: 2 (50.0 %), wood: 1 (25.0 %), unknown: 1 (25.0 %)",
-        "metres: min 0, median 20, max 1235, missing 1",
+        "metres: min 0, median 20, max 1,235, missing 1",
         "share: min 0, median 0.175, max 1, missing 0",
         "near: yes 1 (25.0 %)",
         "nothing: no patch has a value",

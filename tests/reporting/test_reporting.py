@@ -251,6 +251,8 @@ def test_how_well_the_model_ranks_is_said_in_words(tmp_path) -> None:
         "ranks an oil well patch above any other in 68 of 100 cases (AUC 0.68, cross-validated)"
     )
     assert ranking(run, replace(row, cv_auc=math.nan)) == ""
+    for auc, said in ((0.9963, "99 of 100 cases (AUC 0.996"), (1.0, "100 of 100 cases (AUC 1.00")):
+        assert said in ranking(run, replace(row, cv_auc=auc))  # nearly all are not all
 
 
 def test_labels_that_no_round_has_learnt_from_are_told(tmp_path) -> None:

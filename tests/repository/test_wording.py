@@ -8,7 +8,7 @@ from owl_geo.wording import counted, plural
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(0, "0 patches"), (1, "1 patch"), (2, "2 patches"), (1000, "1000 patches")]
+    ("count", "said"), [(0, "0 patches"), (1, "1 patch"), (2, "2 patches"), (1000, "1,000 patches")]
 )
 def test_a_noun_agrees_with_its_number(count: int, said: str) -> None:
     assert counted(count, "patch") == said

@@ -99,13 +99,20 @@ def test_the_command_prints_and_replaces_its_own_file(run: Run, owl: Owl, tmp_pa
     assert refused.code == 1 and "must be a GeoPackage; name it out.gpkg" in refused.err
 
 
-def test_a_patch_that_is_not_there_is_refused(run: Run) -> None:
-    with pytest.raises(RunError, match="has no patch 't/0/77'") as caught:
-        owl_geo.like(run, ["t/0/77"])
-    assert "t/0/7" in (caught.value.remedy or "")
-    with pytest.raises(RunError, match="has no patch 'x'") as caught:
-        owl_geo.like(run, ["x"])
-    assert caught.value.remedy == "name one as batches do, like t/0/0"
+def test_a_patch_that_is_not_there_is_refused(run: Run, owl: Owl) -> None:
+    for name, remedy in (
+        ("t/0/77", "the nearest is t/0/9"),  # in place, not in spelling
+        ("tt/3/4", "the nearest is t/3/4"),
+        ("x", "name one as batches do, like t/0/0"),
+        ("x/0/0", "name one as batches do, like t/0/0"),
+        ("t/0/x", "name one as batches do, like t/0/0"),
+        (f"t/0/{'9' * 400}", "name one as batches do, like t/0/0"),
+    ):
+        with pytest.raises(RunError, match=f"has no patch '{name}'") as caught:
+            owl_geo.like(run, [name])
+        assert caught.value.remedy == remedy
+        history = owl("labels", "history", run.path, "--patch", name)
+        assert history.code == 1 and history.err.rstrip().endswith(f"; {remedy}")
     with pytest.raises(RunError, match=r"has no patch '\\udcff'"):  # a word that is not UTF-8
         owl_geo.like(run, [patch(0)], unlike=["\udcff"])
     with pytest.raises(RunError, match="cannot be both like and unlike"):
