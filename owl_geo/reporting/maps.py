@@ -34,7 +34,10 @@ _OUTLINED = 7.0  # points; a patch at least this large is drawn as a square
 _RANKED = 20  # most probable patches that are numbered, as in the report's table
 _CELLS = 2000  # along an edge; larger rasters are thinned out
 _STEPS_ACROSS = 64  # in which the width of a scene is measured
+_RANK_SIZE = 8.0  # points
 _BARE = "#D9D9D9"  # shown where there are no pixels
+
+_Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
 @dataclass(frozen=True)
@@ -248,23 +251,56 @@ def _number(axes: Axes, survey: Survey, scene: str) -> None:
     """Write the rank beside each of the most probable unanswered patches."""
     from matplotlib.patheffects import withStroke
 
-    patches, size = survey.run.patches, survey.run.settings.patch_size
-    for rank, position in enumerate(survey.most_probable(_RANKED).tolist(), start=1):
-        row = patches.iloc[position]
-        if row["scene"] != scene:
-            continue
-        x, y = row["col_off"] + size / 2, row["row_off"] + size / 2
-        axes.plot([x], [y], "s", markerfacecolor="none", markeredgecolor="#000000", markersize=5)
+    at = survey.most_probable(_RANKED)
+    ranks = 1 + np.flatnonzero((survey.run.patches["scene"].iloc[at] == scene).to_numpy())
+    grid, size = survey.run.grids[scene], survey.run.settings.patch_size
+    windows = survey.run.index.windows.take(at[ranks - 1])
+    middle = np.stack([windows.col_off, windows.row_off]).astype(np.float64) + size / 2
+    x, y = middle
+    for width, colour in ((3.0, "#FFFFFF"), (1.2, "#000000")):  # seen on dark and on bright
+        _mark(axes, x, y, "s", 5.0, "none", colour, width)
+    down, right = reads_down(grid)
+    scale = 72 * min(_WIDTH / grid.width, _HIGHEST / grid.height)  # points per pixel
+    points = scale * np.stack([x if right else -x, -y if down else y], axis=1)
+    for rank, place, offset in zip(ranks, middle.T, _beside(points, ranks), strict=True):
         axes.annotate(
             str(rank),
-            (x, y),
-            xytext=(4, 2),
+            place,
+            xytext=offset,
             textcoords="offset points",
-            fontsize=8,
+            fontsize=_RANK_SIZE,
             color="#000000",
             path_effects=[withStroke(linewidth=2, foreground="#FFFFFF")],
             annotation_clip=True,
         )
+
+
+def _beside(marks: NDArray[np.float64], numbers: IntArray) -> list[tuple[float, float]]:
+    """Return where numbers are written, from their marks, so that as few as can be overlap.
+
+    ``marks`` are ``(n, 2)``, in points to the right and up. Each number, in turn, takes the first
+    corner or side of its mark where it covers the least of marks and of numbers before it.
+    """
+    taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in marks.tolist()]
+    offsets = []
+    for (x, y), number in zip(marks.tolist(), numbers.tolist(), strict=True):
+        wide, high = 0.65 * _RANK_SIZE * len(str(number)), 0.8 * _RANK_SIZE
+        left, below = -4 - wide, -3 - high
+        middle = -wide / 2
+        free = [(4, 2), (left, 2), (middle, 5), (middle, below - 2), (4, below), (left, below)]
+        boxes = [(x + dx, y + dy, x + dx + wide, y + dy + high) for dx, dy in free]
+        covered = [sum(_overlap(box, other) for other in taken) for box in boxes]
+        best = covered.index(min(covered))
+        taken.append(boxes[best])
+        offsets.append(free[best])
+    return offsets
+
+
+def _overlap(one: _Box, other: _Box) -> float:
+    """Return the area that two boxes share."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    along = min(one[3], other[3]) - max(one[1], other[1])
+    return max(across, 0.0) * max(along, 0.0)
 
 
 def _finish(axes: Axes, survey: Survey, scene: str) -> None:
@@ -298,7 +334,7 @@ def _scale_bar(axes: Axes, grid: SceneGrid) -> None:
         transform=axes.transAxes,
         path_effects=halo,
     )
-    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    text = f"{length / 1000:,g} km" if length >= 1000 else f"{length:g} m"
     axes.text(
         x[0],
         0.055,

@@ -68,7 +68,7 @@ def test_the_scale_bar_is_as_long_on_the_map_as_on_the_ground(
 @pytest.mark.parametrize(
     ("degrees", "text", "metres"),
     # a degree of the equator is 111.32 km; straight through the Earth, half of it is 12,756 km
-    [(60, "1000 km", 1e6), (180, "5000 km", 5e6), (360, "10000 km", 1e7)],
+    [(60, "1,000 km", 1e6), (180, "5,000 km", 5e6), (360, "10,000 km", 1e7)],
 )
 def test_the_scale_bar_of_much_of_the_earth_goes_around_it(
     degrees: float, text: str, metres: float
@@ -79,6 +79,19 @@ def test_the_scale_bar_of_much_of_the_earth_goes_around_it(
     bar = scale_bar(figure)
     assert bar is not None and bar[1] == text
     assert bar[0] == pytest.approx(metres / (degrees * 111_319.5), rel=1e-3)
+
+
+def test_numbers_of_patches_side_by_side_can_be_read() -> None:
+    """Four in a row and one below, as neighbours are; points of the paper."""
+    marks = np.array([(0, 0), (8, 0), (16, 0), (24, 0), (24, -8)], dtype=float)
+    offsets = maps._beside(marks, np.array([3, 12, 19, 1, 15]))
+    boxes = [
+        (x + dx, y + dy, x + dx + 5.2 * digits, y + dy + 6.4)
+        for (x, y), (dx, dy), digits in zip(marks, offsets, (1, 2, 2, 1, 2), strict=True)
+    ]
+    for number, (left, bottom, right, top) in enumerate(boxes):
+        for other in boxes[number + 1 :]:
+            assert right <= other[0] or other[2] <= left or top <= other[1] or other[3] <= bottom
 
 
 def test_generated_patches_have_no_scale(tmp_path: Path) -> None:
