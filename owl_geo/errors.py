@@ -123,8 +123,9 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
     near = nearest(wrong, known)
     if near is not None:
         return f"did you mean {near!r}?"
-    more = f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
-    return f"known: {', '.join(known[:_LISTED])}{more}" if known else ""
+    shown = known if len(known) <= _LISTED + 1 else known[:_LISTED]  # "1 more" is no shorter
+    more = f" and {len(known) - len(shown):,} more" if len(shown) < len(known) else ""
+    return f"known: {', '.join(shown)}{more}" if known else ""
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:

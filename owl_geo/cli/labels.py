@@ -198,7 +198,9 @@ def history(
             first = opened.patches["patch_id"].iloc[0]
             raise RunError(
                 f"no patch {patch!r} in {run_path}",
-                remedy=f"the nearest is {near}" if near else f"name one as batches do, like {first}",
+                remedy=f"the nearest is {near}"
+                if near
+                else f"name one as batches do, like {first}",
             )
     if patches:
         shown = shown[shown["patch_id"].isin(patches)]

@@ -95,7 +95,7 @@ def like(
             report=opt.progress,
         )
     for place in done.places.itertuples():
-        where = "" if math.isnan(place.lon) else f"  {place.lat:.5f}, {place.lon:.5f}"
+        where = "" if math.isnan(place.lon) else f"  lon {place.lon:.5f}, lat {place.lat:.5f}"
         label = f"  {place.label}" if place.label else ""
         click.echo(f"{place.rank:>4}  {place.likeness:.3f}  {place.patch_id}{where}{label}")
     click.echo(done.path)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from owl_geo.evaluation.plots import COLOURS, REFERENCE, whole_numbers
 from owl_geo.measures.audit import FEW, Estimate
@@ -19,6 +19,8 @@ from owl_geo.wording import counted, per_cent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_Value = TypeVar("_Value", int, float)
 
 _WIDTH, _HEIGHT = 5.2, 3.4  # inches
 
@@ -48,7 +50,8 @@ def curves_of(survey: Survey, now: Status) -> Curves:
     rows = [entry.metrics for entry in run.rounds()]
     decided = survey.labels[survey.labels.isin(run.settings.classes)]
     current = len(decided), int((decided == run.settings.positive).sum())
-    course = _course([*((row.n_labeled, row.positives_found) for row in rows), current])
+    found = ((row.n_labeled, row.positives_found) for row in rows)
+    course = _course([(0, 0), *found, current])
     expected, by = _expected(survey, now)
     auc_labels, auc, auc_of = _auc(rows)
     return Curves(
@@ -62,12 +65,13 @@ def curves_of(survey: Survey, now: Status) -> Curves:
     )
 
 
-def _course(states: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return states (labels, found) from 0 labels on, without those that a later one corrects.
+def _course(states: Iterable[tuple[int, _Value]]) -> list[tuple[int, _Value]]:
+    """Return states (labels, value), in order of labels, without those that a later one corrects.
 
-    A later state has fewer labels where answers turned into unsure, or annotators came to disagree.
+    A later state has fewer labels where answers turned into unsure, or annotators came to disagree,
+    and as many where a batch was left or made beside the search, as by ``review`` and ``like``.
     """
-    course = [(0, 0)]
+    course: list[tuple[int, _Value]] = []
     for state in states:
         while course and course[-1][0] >= state[0]:
             course.pop()
@@ -99,10 +103,11 @@ def _auc(rows: Sequence[RoundMetrics]) -> tuple[tuple[int, ...], tuple[float, ..
         ("test_auc", "on held-out patches"),
         ("cv_auc", "cross-validated"),
     ):
-        measured = [row for row in rows if not math.isnan(getattr(row, name))]
-        if measured:
-            values = tuple(float(getattr(row, name)) for row in measured)
-            return tuple(row.n_labeled for row in measured), values, of
+        measured = ((row.n_labeled, float(getattr(row, name))) for row in rows)
+        course = _course(state for state in measured if not math.isnan(state[1]))
+        if course:
+            labels, values = zip(*course, strict=True)
+            return labels, values, of
     return (), (), ""
 
 

@@ -67,7 +67,9 @@ class SceneSummary:
         text = f"{self.scene}, {self.date}" if self.date else self.scene
         text += f": {self.kept:,} of {counted(self.windows, 'window')} kept"
         text += "".join(f", {count:,} {why}" for count, why in lost if count)
-        return f"{text}; {counted(self.partial, 'partial one')} at the edges left out"
+        if self.partial:
+            text += f"; {counted(self.partial, 'partial one')} at the edges left out"
+        return text
 
 
 @dataclass(frozen=True)

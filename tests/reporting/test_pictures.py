@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -51,6 +52,18 @@ def test_the_curve_ends_with_the_labels_of_now_where_answers_became_unsure(tmp_p
     # the batch after next knows that too
     owl_geo.query(run, device="cpu", go_on=True)
     assert curves_of(Survey.of(run), status(run)).labels == curves.labels
+
+
+def test_the_learning_curve_has_one_point_for_as_many_labels(tmp_path) -> None:
+    """Batches that are left, as for ``review`` and ``like``, are rounds without new answers."""
+    run = answered(tmp_path / "run", rounds=2)
+    for _ in range(2):
+        owl_geo.query(run, device="cpu", go_on=True)
+    measured = [entry.metrics for entry in run.rounds() if not math.isnan(entry.metrics.cv_auc)]
+    assert [row.n_labeled for row in measured[-2:]] == [measured[-1].n_labeled] * 2
+    curves = curves_of(Survey.of(run), status(run))
+    assert list(curves.auc_labels) == sorted({row.n_labeled for row in measured})
+    assert curves.auc[-1] == measured[-1].cv_auc
 
 
 def test_chance_is_the_prevalence_among_what_can_be_asked(tmp_path) -> None:

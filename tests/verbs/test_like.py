@@ -83,10 +83,11 @@ def test_the_command_prints_and_replaces_its_own_file(run: Run, owl: Owl, tmp_pa
     assert done.code == 0, done.err
     lines = done.out.splitlines()
     assert len(lines) == 4 and lines[-1] == str(run.path / "like.gpkg")
-    rank, likeness, name, lat, lon = lines[0].split()
+    rank, likeness, name, *place = lines[0].split()
     assert (rank, name.split("/")[0]) == ("1", "t")
     assert 0.1 < float(likeness) <= 1
-    assert (round(float(lat.strip(","))), round(float(lon))) == (51, 3)
+    assert (place[0], round(float(place[1].strip(",")))) == ("lon", 3)
+    assert (place[2], round(float(place[3]))) == ("lat", 51)
     assert owl("like", run.path, patch(0), "-q").code == 0
     assert len(gpd.read_file(run.path / "like.gpkg")) == 20
     out = tmp_path / "out.gpkg"
