@@ -67,6 +67,9 @@ class Run:
         self._finish_addition()
         self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.called)!r})"
+
     @classmethod
     def of(cls, run: AnyRun) -> Run:
         """Return the run itself if one is given, or else open the run in a folder."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 Change = Callable[[str, str], str]  # takes a setting and its path, returns the path to use instead
@@ -22,7 +23,12 @@ class NamesFile:
         self.words = words
 
 
-File = Annotated[str, NamesFile()]
+def _as_text(value: Any) -> Any:
+    """Take the text of a path, as programs in Python have it."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+File = Annotated[str, NamesFile(), BeforeValidator(_as_text)]
 
 
 def with_files(section: type[BaseModel], values: Mapping[str, Any], change: Change) -> Any:

@@ -114,6 +114,8 @@ def _faults(value: Any, setting: str, depth: int = 0) -> Iterator[str]:
         if not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
             hint = f"; {_WINDOWS}" if setting.rpartition(".")[2] in _PATHS else ""
             yield f"{setting[:_SHOWN]} has control characters: {value[:_SHOWN]!r}{hint}"
+    elif isinstance(value, os.PathLike):
+        yield from _faults(os.fspath(value), setting)
     elif isinstance(value, int) and abs(value) >= 2**53:
         yield f"{setting[:_SHOWN]} is out of bounds"
 

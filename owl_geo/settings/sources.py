@@ -6,6 +6,7 @@ import datetime
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from numbers import Integral
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -104,15 +105,18 @@ class SceneSettings(Section):
 
 
 def _as_words(value: Any) -> Any:
-    """Take the number of a band for the word that means it."""
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: str(word) if isinstance(word, int) and not isinstance(word, bool) else word
-        for name, word in value.items()
-    }
+    """Take the number of a band for the word that means it, in a list and in a table."""
+    if isinstance(value, dict):
+        return {name: _as_word(one) for name, one in value.items()}
+    return tuple(map(_as_word, value)) if isinstance(value, list | tuple) else value
 
 
+def _as_word(value: Any) -> Any:
+    is_number = isinstance(value, Integral) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+BandNames = Annotated[tuple[str, ...], BeforeValidator(_as_words)]
 # What bands are, where the files do not say: common name = number, description or name of a band.
 CommonNames = Annotated[dict[str, str], BeforeValidator(_as_words)]
 _COMMON = "what bands are where the files do not say, or say wrongly: nir = 4, red = 3"
@@ -127,7 +131,7 @@ class GeoTiffSettings(SourceSection):
 
     kind: Literal["geotiff"] = "geotiff"
     scenes: tuple[SceneSettings, ...] = doc(..., "the scenes", min_length=1)
-    bands: tuple[str, ...] = doc((), "by number, description or common name; empty = all")
+    bands: BandNames = doc((), "by number, description or common name; empty = all")
     common: CommonNames = doc({}, _COMMON)
     patch_size: int = doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
     stride: int | None = doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
@@ -166,7 +170,7 @@ class CubeSettings(SourceSection):
         min_length=1,
         max_length=1000,
     )
-    bands: tuple[str, ...] = doc((), "by number, name or common name; empty = all")
+    bands: BandNames = doc((), "by number, name or common name; empty = all")
     common: CommonNames = doc({}, _COMMON)
     time: Literal["median", "mean", "min", "max", "first", "last", "stack"] = doc(
         "median", "how several dates become one, pixel by pixel; stack = the bands of every date"
@@ -256,7 +260,7 @@ class ViewSettings(Section):
     """Further rasters of the pool's ground, such as an earlier date, read on the patches' grid."""
 
     scenes: tuple[SceneSettings, ...] = doc(..., "the rasters", min_length=1)
-    bands: tuple[str, ...] = doc((), "by number, description or common name; empty = all")
+    bands: BandNames = doc((), "by number, description or common name; empty = all")
     mask_bad: tuple[int, ...] = doc((), "values of the scenes' mask that make a pixel invalid")
     mask_bands: tuple[Annotated[int, Field(ge=1)], ...] | None = doc(
         None, "numbers of the mask's bands; a bad value in any of them counts; not set = the first"

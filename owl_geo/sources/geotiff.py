@@ -12,7 +12,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import ValidationError
 
-from owl_geo.errors import SceneError, SourceError
+from owl_geo.errors import SceneError, SourceError, check_list
 from owl_geo.ground.raster_files import value_shares
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
@@ -67,14 +67,15 @@ class GeoTiffSource(TiledSource[FileScene]):
     patch's valid pixels, so that ``read`` is finite everywhere. Values are scaled and offset as the
     file or the product says.
 
-    Headers are read at once, the scan runs when the index is first asked for. Raises SourceError.
+    Headers are read at once, the scan runs when the index is first asked for. Raises SourceError,
+    and ConfigError for one text as ``bands``.
     """
 
     def __init__(
         self,
         scenes: SceneOrPath | Sequence[SceneOrPath],
         *,
-        bands: Sequence[str] = (),
+        bands: Sequence[str | int] = (),
         common: Mapping[str, str | int] | None = None,
         patch_size: int = 32,
         stride: int | None = None,
@@ -87,6 +88,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         on_error: Literal["fail", "skip"] = "fail",
         beside: Sequence[SceneSettings] = (),
     ) -> None:
+        check_list("bands", bands)
         several = [scenes] if isinstance(scenes, str | Path | SceneSettings) else scenes
         try:
             settings = GeoTiffSettings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,9 @@ import pandas as pd
 
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import describe
-from owl_geo.errors import RunError, SceneError, SourceError
+from owl_geo.errors import RunError, SceneError, SourceError, check_list
 from owl_geo.run_folder import setup as run_setup
-from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
@@ -52,7 +51,7 @@ class Added:
 
 
 def add(
-    path: str | os.PathLike[str],
+    run: AnyRun,
     scenes: Sequence[str],
     *,
     masks: Sequence[str] = (),
@@ -76,11 +75,13 @@ def add(
     unchanged.
     """
     check_on_error(on_error)
-    run = Run(path)
+    check_list("scenes", scenes)
+    check_list("masks", masks)
+    run = Run.of(run)
     with run.locked():
         # while the pool is still the one that the last round has learnt from
-        measure_rest(Run(path), workers=workers, report=report)
-        return _add(Run(path), scenes, masks, on_error, workers, report)
+        measure_rest(Run(run.path), workers=workers, report=report)
+        return _add(Run(run.path), scenes, masks, on_error, workers, report)
 
 
 def _add(

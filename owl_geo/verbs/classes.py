@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from owl_geo.errors import ConfigError
 from owl_geo.run_folder import setup as run_setup
-from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.settings import owl_toml
 from owl_geo.settings.class_names import fault_of_class
 from owl_geo.verbs.measure import measure_rest
@@ -27,7 +26,7 @@ class ClassAdded:
     waiting: tuple[Path, ...]
 
 
-def add_class(path: str | os.PathLike[str], name: str) -> ClassAdded:
+def add_class(run: AnyRun, name: str) -> ClassAdded:
     """Add a class behind the others, whose numbers, keys and colours stay.
 
     Answers, rounds and batches stay too, and no batch is written anew: the next one offers the
@@ -39,9 +38,9 @@ def add_class(path: str | os.PathLike[str], name: str) -> ClassAdded:
     was.
     """
     name = name.strip()  # as --classes and answers from elsewhere are read
-    run = Run(path)
+    run = Run.of(run)
     with run.locked():
-        run = Run(path)
+        run = Run(run.path)
         run.index.check_made_from_settings()
         before = run.settings.classes
         fault = fault_of_class(name, before)

@@ -117,8 +117,10 @@ def test_the_second_time_nothing_is_done(folder: Path) -> None:
     init(folder / "r", settings(folder, "a"))
     add(folder / "r", [tile(folder, "b")])
     before = state(folder / "r")
-    again = add(folder / "r", [tile(folder, "b"), f"other={tile(folder, 'a')}"])
+    again = add(Run(folder / "r"), [tile(folder, "b"), f"other={tile(folder, 'a')}"])
     assert (again.done, again.skipped) == ((), ("b", "a"))
+    with pytest.raises(ConfigError, match=r"scenes is '.*b\.tif', but it must be a list"):
+        add(folder / "r", tile(folder, "b"))
     assert state(folder / "r") == before
 
 

@@ -14,7 +14,7 @@ from rasters import make_landsat, make_safe, write_raster
 
 import owl_geo
 from owl_geo import Run
-from owl_geo.errors import SourceError
+from owl_geo.errors import ConfigError, SourceError
 from owl_geo.sources.band_choice import KnownBand, like_known
 from owl_geo.sources.bands import described
 from owl_geo.sources.geotiff import GeoTiffSource
@@ -37,6 +37,23 @@ def value(path: object, word: str) -> float:
 
 def commons(path: Path) -> list[str | None]:
     return [band.common for band in describe_scene(path).bands]
+
+
+def test_numbers_of_bands_may_be_written_as_numbers(tmp_path: Path) -> None:
+    path = numbered(tmp_path / "a.tif", 4, ("B2", "B3", "B4", "B8"))
+    for bands in ([4, 3], ["4", 3], np.array([4, 3]), ("B8", "B4")):
+        assert GeoTiffSource(path, bands=bands, patch_size=16).bands == ("B8", "B4")
+    source = {"kind": "geotiff", "patch_size": 16, "bands": [4, 3]}
+    run = owl_geo.init(
+        tmp_path / "r", {"source": source | {"scenes": [{"name": "a", "path": path}]}}
+    )
+    assert run.bands == ("B8", "B4") and repr(run.run) == f"Run('{tmp_path / 'r'}')"
+    for bands, wrong in (([True], "bands.0 is True"), ([4.0], "bands.0 is 4.0")):
+        with pytest.raises(SourceError, match=wrong):
+            GeoTiffSource(path, bands=bands)
+    for kind in (GeoTiffSource, owl_geo.CubeSource):
+        with pytest.raises(ConfigError, match="bands is '43', but it must be a list"):
+            kind(path, bands="43")  # not bands 4 and 3
 
 
 # --- what a band is -------------------------------------------------------------------------------

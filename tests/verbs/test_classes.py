@@ -127,7 +127,7 @@ def test_classes_that_are_the_default_are_written_down(tmp_path: Path) -> None:
     toml = run.path / "owl.toml"
     lines = [line for line in toml.read_text().splitlines() if not line.startswith("classes")]
     toml.write_text("\n".join(lines))
-    assert add_class(run.path, 'a "pit"').run.settings.classes == ("absent", "present", 'a "pit"')
+    assert add_class(run, 'a "pit"').run.settings.classes == ("absent", "present", 'a "pit"')
 
 
 @pytest.mark.parametrize(

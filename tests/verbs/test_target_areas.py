@@ -92,7 +92,10 @@ def test_the_audit_gives_an_interval_unless_patches_overlap(tmp_path, capsys, st
     capsys.readouterr()
     assert owl(["predict", str(run.path)]) == 0
     said = capsys.readouterr().out
-    assert f"present: {area.hectares:.1f} ha in 1 place, {area.answered:.2f} ha of them answered" in said
+    assert (
+        f"present: {area.hectares:.1f} ha in 1 place, {area.answered:.2f} ha of them answered"
+        in said
+    )
     assert "by the audit" in said and str(run.path / "predictions" / "areas.gpkg") in said
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 from pydantic import ValidationError
 
-from owl_geo.errors import SceneError, SourceError
+from owl_geo.errors import SceneError, SourceError, check_list
 from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.sources import CubeSettings
 from owl_geo.sources import chunked
@@ -79,7 +79,7 @@ class CubeSource(TiledSource["CubeScene"]):
         cube: str | Path | xr.DataArray | xr.Dataset,
         *,
         name: str | None = None,
-        bands: Sequence[str] = (),
+        bands: Sequence[str | int] = (),
         common: Mapping[str, str | int] | None = None,
         time: str = "median",
         patch_size: int = 32,
@@ -91,6 +91,7 @@ class CubeSource(TiledSource["CubeScene"]):
         progress: Progress | None = None,
         known: Sequence[KnownBand] = (),
     ) -> None:
+        check_list("bands", bands)
         cube = path_or_cube(cube)
         scene = name or cube_name(cube)
         try:
