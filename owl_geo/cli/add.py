@@ -30,11 +30,11 @@ def add(
     on_error: Literal["fail", "skip"],
     cluster: str | None,
 ) -> int:
-    """Add scenes to a run: tile them and compute their concepts. Scenes it has are skipped.
+    """Add scenes to a run: tile them and compute their concepts.
 
-    Existing patches, answers, rounds and a waiting batch stay as they are. The next query sees the
-    new patches too. If this is interrupted, the run is unchanged, or is completed by the next
-    command; the same command goes on.
+    Scenes that the run already has are skipped. Existing patches, answers, rounds and a waiting
+    batch stay as they are. The next query sees the new patches too. If this is interrupted, the run
+    is unchanged, or is completed by the next command; the same command goes on.
     """
     from owl_geo.verbs.add import add as add_scenes
     from owl_geo.work import cluster as cluster_

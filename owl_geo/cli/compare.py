@@ -72,7 +72,7 @@ def _named(text: str, parameter: str) -> tuple[str, Path]:
 @click.option(
     "--initial",
     type=click.IntRange(1),
-    help="Patches of the first batch.",
+    help="Patches in the first batch.",
     show_default="the run's",
     cls=opt.Option,
 )
@@ -89,7 +89,7 @@ def _named(text: str, parameter: str) -> tuple[str, Path]:
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Processes.",
+    help="Searches that run at the same time.",
     show_default="one per processor",
     cls=opt.Option,
 )

@@ -167,7 +167,7 @@ def _pairs(
     "--oracle-share",
     cls=opt.Advanced,
     type=float,
-    help="Smallest share of overlap that makes a class.",
+    help="Share of a patch that the truth's class must cover.",
     show_default="0.5",
 )
 @click.option(

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 @opt.run_folder
 @click.argument("patches", metavar="[PATCH...]", nargs=-1)
 @click.option(
-    "--unlike", multiple=True, metavar="PATCH", help="A patch that is not meant. Repeat for more."
+    "--unlike",
+    multiple=True,
+    metavar="PATCH",
+    help="A patch that is not what you mean. Repeat for more.",
 )
 @click.option(
     "--count",
     type=click.IntRange(1),
-    help="How many places to show, or to ask.",
+    help="How many places to show, or to ask about.",
     show_default="20; with --batch, the size of one",
     cls=opt.Option,
 )

@@ -32,7 +32,7 @@ def loop_options(function: F) -> F:
                 "--initial",
                 cls=Advanced,
                 type=int,
-                help="Patches of the first batch.",
+                help="Patches in the first batch.",
                 show_default="20",
             ),
             click.option(

@@ -51,7 +51,7 @@ def review(
 ) -> None:
     """Write a batch of the patches that the model takes for targets, and print its path.
 
-    These have no answer, or that of another class; the most probable come first. Label and ingest
+    These have no answer, or one of another class; the most probable come first. Label and ingest
     the batch like any other: the next query learns from it. The history says that its answers come
     from a review, and the audit leaves them out. As long as it has no answer, its path is printed
     again.

@@ -58,7 +58,7 @@ def review(
 ) -> Review:
     """Write a batch of the patches that the model takes for targets, the most probable first.
 
-    They have no answer, or that of another class; what a review has answered is not asked again.
+    They have no answer, or one of another class; what a review has answered is not asked again.
     The model is the one that the next query would learn, and the batch is a round of its own: it is
     labelled, ingested and learnt from like any other. Its id ends in ``-review``, and so the
     history says which answers come from a review. They count as labels, but never as answers of the
