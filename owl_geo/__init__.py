@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from owl_geo.sources.synthetic import SyntheticSource
     from owl_geo.verbs.add import add
     from owl_geo.verbs.classes import add_class
-    from owl_geo.verbs.ingest import import_answers, ingest
+    from owl_geo.verbs.import_answers import import_answers
+    from owl_geo.verbs.ingest import ingest
     from owl_geo.verbs.init import init
     from owl_geo.verbs.like import like, more_like
     from owl_geo.verbs.patches import patches
@@ -83,7 +84,7 @@ _HOME = {
     "add_class": "verbs.classes",
     "agreement": "labels.agreement",
     "entropy": "measures.uncertainty",
-    "import_answers": "verbs.ingest",
+    "import_answers": "verbs.import_answers",
     "ingest": "verbs.ingest",
     "init": "verbs.init",
     "least_confidence": "measures.uncertainty",

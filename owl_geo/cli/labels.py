@@ -140,7 +140,7 @@ def import_(
     Importing a file twice changes nothing, and an error stores nothing.
     """
     from owl_geo.run_folder.folder import Run
-    from owl_geo.verbs.ingest import import_answers
+    from owl_geo.verbs.import_answers import import_answers
 
     done = import_answers(
         Run(run_path),

@@ -12,7 +12,7 @@ from searches import label
 import owl_geo
 from owl_geo import Run
 from owl_geo.errors import ConfigError, RunError
-from owl_geo.verbs.ingest import import_answers
+from owl_geo.verbs.import_answers import import_answers
 
 GENERATED = {"kind": "synthetic", "n_samples": 40, "image_size": 8, "seed": 1}
 FILES = (

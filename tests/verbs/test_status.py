@@ -17,7 +17,7 @@ from owl_geo.evaluation.simulate import simulate
 from owl_geo.measures.audit import Answered, Outlook
 from owl_geo.reporting.facts import facts
 from owl_geo.types import Answer
-from owl_geo.verbs.ingest import import_answers
+from owl_geo.verbs.import_answers import import_answers
 from owl_geo.verbs.status import _answered, _outlook
 
 

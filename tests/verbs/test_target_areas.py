@@ -102,8 +102,8 @@ def test_the_audit_gives_an_interval_unless_patches_overlap(tmp_path, capsys, st
 def test_in_words() -> None:
     area = TargetArea(1234.5, 0.0, 3, 0.4, Estimate(1000, 96.44, 2000))
     assert area_line(area, "pit") == (
-        "pit: 1,234 ha in 3 places, 0 ha of them answered, the rest with a probability of 0.4 or more; "
-        "by the audit 96.4 to 2,000 ha (95 %)"
+        "pit: 1,234 ha in 3 places, 0 ha of them answered, the rest with a probability of 0.4 or "
+        "more; by the audit 96.4 to 2,000 ha (95 %)"
     )
 
 
