@@ -10,14 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,8 +24,8 @@ from owl_geo.disk.atomic import clear_partials, disk_errors, writing_file
 from owl_geo.errors import ConfigError, OwlError, RunError
 from owl_geo.evaluation.contestants import FULL, Contestant
 from owl_geo.evaluation.curves import COLUMNS
+from owl_geo.evaluation.processes import in_processes
 from owl_geo.learners.base import Learner
-from owl_geo.models.threads import one_thread_each
 from owl_geo.run_folder.folder import Run
 from owl_geo.search import rounds
 from owl_geo.search.quality import held_out_scores
@@ -109,7 +102,7 @@ def compare(
     left = [job for job in todo if not job.path.exists()]
     if on_done is not None:
         on_done(total - len(left), total)
-    for done, _ in enumerate(_work(left, jobs), start=total - len(left) + 1):
+    for done, _ in enumerate(in_processes(_do, left, jobs), start=total - len(left) + 1):
         if on_done is not None:
             on_done(done, total)
     return _gathered(todo)
@@ -211,63 +204,6 @@ def _pool_digest(path: Path) -> str:
     for numbers in (run.index.statistics.median, run.index.statistics.scale):
         digest.update(numbers.tobytes())
     return digest.hexdigest()[:16]
-
-
-def _work(jobs: Sequence[_Job], processes: int) -> Iterator[None]:
-    if processes <= 1 or len(jobs) <= 1:
-        with one_thread_each():
-            for job in jobs:
-                _do(job)
-                yield
-        return
-    others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
-    ) as executor:
-        with _without_interrupts():
-            waiting = [executor.submit(_do, job) for job in jobs]
-        try:
-            for done in as_completed(waiting):
-                done.result()
-                yield
-        except BaseException as error:
-            executor.shutdown(wait=False, cancel_futures=True)
-            if not isinstance(error, Exception):  # an interrupt does not wait for whole searches
-                for process in set(multiprocessing.active_children()) - others:
-                    process.terminate()
-            raise
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Let the processes that are started here never be interrupted: who started them ends them.
-
-    A terminal interrupts all of them, and each would print a traceback. An interrupt that comes
-    meanwhile is not lost.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin(parent: int) -> None:
-    """Use one thread, since there is a process per processor, and exit with the parent."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-
-
-def _leave_with(parent: int) -> None:
-    """Exit when the parent is gone: a killed parent cannot stop the processes that it started."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def _do(job: _Job) -> None:
