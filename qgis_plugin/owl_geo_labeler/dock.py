@@ -42,6 +42,7 @@ class LabelDock(QDockWidget):
     batch_wanted = pyqtSignal()
     run_wanted = pyqtSignal()
     left_text = pyqtSignal()  # a text field is done, so the map can have the keyboard again
+    typed = pyqtSignal()  # nothing is typed into a text field any more
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,6 +62,10 @@ class LabelDock(QDockWidget):
         bar = area.verticalScrollBar().sizeHint().width()
         area.setMinimumWidth(max(280, self._pages.minimumSizeHint().width() + bar))
         whole = QWidget(self)
+        # as its texts are written, whatever QGIS speaks; a translation says RTL, as Qt's own do
+        is_from_right = self.tr("QT_LAYOUT_DIRECTION") == "RTL"
+        sides = Qt.LayoutDirection
+        whole.setLayoutDirection(sides.RightToLeft if is_from_right else sides.LeftToRight)
         layout = QVBoxLayout(whole)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -68,6 +73,13 @@ class LabelDock(QDockWidget):
         self.footer = Footer(whole)
         layout.addWidget(self.footer)  # visible even in a small window
         self.setWidget(whole)
+        for field in (self.comment, self.go_to):
+            field.editingFinished.connect(self.typed)
+
+    @property
+    def is_typing(self) -> bool:
+        """Whether keys write into a text field of the panel."""
+        return self.comment.hasFocus() or self.go_to.hasFocus()
 
     # --- what it shows ----------------------------------------------------------------------------
 

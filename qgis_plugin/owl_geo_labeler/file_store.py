@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
-from qgis.PyQt.QtCore import QLockFile, QObject, pyqtSignal
+from qgis.PyQt.QtCore import QLockFile, QObject, QSysInfo, pyqtSignal
 
 from .batch import Batch
 from .batch_writer import BatchWriter, Row, Write, Written, identity
@@ -40,9 +41,9 @@ class FileStore(AnswerStore):
         self._lost: set[int] = set()  # patches whose answers have no row any more
         self._woken.connect(self._take)
         self._writer = BatchWriter(self.path, self._wake)
-        self._guard = QLockFile(str(self.path.with_name(f".{self.path.name}.open")))
+        self._guard = QLockFile(str(self.path.with_name(_mark(self.path))))
         self._guard.setStaleLockTime(_OPEN_FOR_MS)
-        self.opened_by = "" if self._guard.tryLock(0) else _holder(self._guard)
+        self.opened_by = self._hold()
         self._watch = self._timer(_WATCH_MS, self._look, single=False)
         if watches:
             self._watch.start()
@@ -70,6 +71,9 @@ class FileStore(AnswerStore):
 
     def put(self, write: Write) -> None:
         """Save an answer, after all that wait."""
+        if not self._queue and self._trouble is not None:
+            # the way out was taken, or the message closed, and it is wanted again
+            self.troubled.emit(self._trouble, "")
         self._given[write.fid] = self._seen[write.fid] = write.answer
         self._stored_as[write.fid] = write.stored_as
         if write.row is not None:
@@ -150,6 +154,19 @@ class FileStore(AnswerStore):
         self._take()
         return left
 
+    def _hold(self) -> str:
+        """Mark the batch as open, and return the computer on which another window has it open."""
+        if self._guard.tryLock(0):
+            return ""
+        found, process, computer, _program = self._guard.getLockInfo()
+        # a mark of this process moved here with the folder of the batch
+        if found and (process, computer) == (os.getpid(), QSysInfo.machineHostName()):
+            with suppress(OSError):
+                self.path.with_name(_mark(self.path)).unlink()
+            if self._guard.tryLock(0):
+                return ""
+        return _holder(self._guard)
+
     def _look(self) -> None:
         """Look for what others have stored, and notice that the file has gone."""
         if not self._queue:
@@ -213,6 +230,11 @@ class FileStore(AnswerStore):
         """Called by the other thread."""
         with suppress(RuntimeError):  # this store is gone
             self._woken.emit()
+
+
+def _mark(path: Path) -> str:
+    """Return the name of the file that says that a batch is open."""
+    return f".{path.name}.open"
 
 
 def _holder(guard: QLockFile) -> str:
