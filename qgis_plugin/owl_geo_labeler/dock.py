@@ -49,6 +49,7 @@ class LabelDock(QDockWidget):
         self.setWindowTitle(self.tr("owl-geo labelling"))
         self.setObjectName("OwlGeoLabelDock")
         self._shown_id = ""
+        self.take_back_key = ""  # brings clicks and keys back to labelling
         self._area = QScrollArea(self)
         self._pages = QStackedWidget(self)
         self._pages.addWidget(self._start_page())
@@ -64,8 +65,9 @@ class LabelDock(QDockWidget):
         whole = QWidget(self)
         # as its texts are written, whatever QGIS speaks; a translation says RTL, as Qt's own do
         is_from_right = self.tr("QT_LAYOUT_DIRECTION") == "RTL"
-        sides = Qt.LayoutDirection
-        whole.setLayoutDirection(sides.RightToLeft if is_from_right else sides.LeftToRight)
+        whole.setLayoutDirection(
+            Qt.LayoutDirection.RightToLeft if is_from_right else Qt.LayoutDirection.LeftToRight
+        )
         layout = QVBoxLayout(whole)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)

@@ -373,9 +373,15 @@ class OwlGeoPlugin(QObject):
         self._add(self._action(self.tr("Show predictions"), self.show_predictions))
         self._add(self._action(self.tr("Review what the model finds"), self.review))
         take_back = self._action(self.tr("Label with clicks and keys"), self.take_back)
+        take_back.changed.connect(self._note_key)  # QGIS's settings give it another one
         take_back.setShortcut(QKeySequence(_TAKE_BACK))
         self._add(take_back)
         self._add(self._action(self.tr("Settings…"), self.open_settings))
+
+    def _note_key(self) -> None:
+        """Let the panel name the key that brings clicks and keys back."""
+        form = QKeySequence.SequenceFormat.NativeText
+        self.dock.take_back_key = self.sender().shortcut().toString(form)
 
     def _action(self, text: str, call: Callable[[], None]) -> QAction:
         action = QAction(text, self._iface.mainWindow())

@@ -57,7 +57,9 @@ class Whereabouts(QObject):
         if self._keys_elsewhere:
             lines.append(self.tr("Keys go to: {panel}.").format(panel=self._keys_elsewhere))
         if lines:
-            lines.append(self.tr("F8 brings them back."))
+            text = self.tr("{key} brings them back.")
+            key = self._dock.take_back_key or self.tr("Plugins > owl-geo > Label with clicks and keys")
+            lines.append(text.format(key=key))
         self._dock.footer.set_where(" ".join(lines))
 
 

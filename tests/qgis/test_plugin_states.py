@@ -323,6 +323,12 @@ def test_a_batch_that_comes_while_somebody_types_elsewhere_leaves_the_keyboard_t
         plugin.take_back()
         press("1")
         assert rows(second)[0][1] == "absent"
+        (action,) = [one for one in plugin._actions if one.shortcut().toString() == "F8"]
+        for key, named in (("Ctrl+Alt+L", "Ctrl+Alt+L"), ("", "Plugins > owl-geo > Label with")):
+            action.setShortcut(key)  # as in QGIS's settings
+            iface.canvas.setFocus()
+            field.setFocus()
+            assert said(plugin, "where").startswith(f"Keys go to: Browser. {named}")
     finally:
         iface.window.removeDockWidget(panel)
         panel.deleteLater()
@@ -342,3 +348,13 @@ def test_what_is_being_typed_is_in_the_next_batchs_answers(
     assert not plugin.dock.is_typing
     plugin.rounds.cancel()
     QTest.qWait(50)
+
+
+@pytest.mark.parametrize("across", ["", "wide", "nan", "-1", "0"])
+def test_a_damaged_setting_does_not_keep_batches_from_opening(across, plugin, batch, press, labels):
+    QgsSettings().setValue("owl_geo_labeler/across", across)
+    path = batch("binary")
+    plugin.open(path)
+    press("2")
+    assert plugin._settings.across is None
+    assert labels(path)[0] == "present"
