@@ -23,7 +23,7 @@ from qgis.PyQt.QtWidgets import (
 
 from .footer import Footer
 from .map_panel import MapPanel
-from .panels import AnswerButtons, ProgressPanel, plain_label, tool_button
+from .panels import AnswerButtons, ProgressPanel, WrappedLabel, plain_label, tool_button
 from .session import Session
 from .why import Line, why_html
 
@@ -162,8 +162,7 @@ class LabelDock(QDockWidget):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(6)
-        self._title = plain_label(page)
-        self._title.setWordWrap(True)
+        self._title = WrappedLabel(page)
         self.buttons = AnswerButtons(page)
         self.buttons.answered.connect(self.answered)
         self.progress = ProgressPanel(page)

@@ -358,3 +358,31 @@ def test_a_damaged_setting_does_not_keep_batches_from_opening(across, plugin, ba
     press("2")
     assert plugin._settings.across is None
     assert labels(path)[0] == "present"
+
+
+# --- the panel's width ------------------------------------------------------------------------------
+
+
+def test_long_words_do_not_widen_the_panel(plugin, batch, press, tmp_path, iface, still):
+    folder = tmp_path / "a_folder_with_the_long_name_that_projects_have_2026-11-30_final_version_2"
+    folder.mkdir()
+    path = Path(shutil.move(batch("binary"), folder))
+    connection = sqlite3.connect(path)
+    for name in ("IsEmpty", "MinX", "MaxX", "MinY", "MaxY"):  # the R-tree's triggers name them
+        connection.create_function(f"ST_{name}", 1, lambda _shape: 0)
+    connection.execute("UPDATE batch SET land_cover = 'agricultural_land_with_natural_vegetation'")
+    connection.commit()
+    connection.close()
+    plugin.open(path)
+    QTest.qWait(50)
+    area, footer = plugin.dock._area, plugin.dock.footer
+    narrow = area.minimumWidth()
+    assert area.widget().minimumSizeHint().width() <= narrow
+    still()
+    path.unlink()
+    press("1")
+    QTest.qWait(1200)
+    assert str(path) in trouble(plugin).text()
+    assert str(path) in trouble(plugin).toolTip().replace("\u200b", "")
+    assert footer.minimumSizeHint().width() <= narrow
+    assert plugin.dock.minimumSizeHint().width() <= narrow + 20
