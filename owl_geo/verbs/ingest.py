@@ -300,11 +300,12 @@ def import_answers(
     read, or where a label, a patch without a footprint, or none of the places belongs to this run.
     """
     from owl_geo.verbs.sites.answers import IMPORTED
-    from owl_geo.verbs.sites.files import is_sites
+    from owl_geo.verbs.sites.files import check_no_sheet, is_sites
     from owl_geo.verbs.sites.placed import AsSites
 
     run = Run.of(run)
     options = AsSites(label, column, values, share, crs)
+    check_no_sheet(os.fspath(path))
     if is_sites(os.fspath(path)):
         return _import_sites(run, os.fspath(path), annotator, options)
     check_annotator(annotator)

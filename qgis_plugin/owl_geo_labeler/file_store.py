@@ -13,6 +13,9 @@ from .batch_writer import BatchWriter, Row, Write, Written, identity
 from .session import Answer, Patch
 from .store import AnswerStore, Trouble
 
+# Marks of batches that are open in this process, by the identity of the file.
+_held: dict[tuple[int, int] | None, Path] = {}
+
 _WATCH_MS = 1000
 # Usually an answer is stored within this time, before the next patch is drawn. No key waits longer.
 _KEY_SECONDS = 0.03
@@ -43,6 +46,7 @@ class FileStore(AnswerStore):
         self._writer = BatchWriter(self.path, self._wake)
         self._guard = QLockFile(str(self.path.with_name(_mark(self.path))))
         self._guard.setStaleLockTime(_OPEN_FOR_MS)
+        self._held_as: tuple[int, int] | None = None  # the file that is the mark
         self.opened_by = self._hold()
         self._watch = self._timer(_WATCH_MS, self._look, single=False)
         if watches:
@@ -131,7 +135,7 @@ class FileStore(AnswerStore):
         """
         done = self.flush()
         self._watch.stop()
-        self._guard.unlock()
+        self._let_go()
         if self._given and not self.is_in_place:
             done = False
         if done:
@@ -156,16 +160,31 @@ class FileStore(AnswerStore):
 
     def _hold(self) -> str:
         """Mark the batch as open, and return the computer on which another window has it open."""
-        if self._guard.tryLock(0):
+        if self._try_to_hold():
             return ""
+        mark = self.path.with_name(_mark(self.path))
         found, process, computer, _program = self._guard.getLockInfo()
-        # a mark of this process moved here with the folder of the batch
-        if found and (process, computer) == (os.getpid(), QSysInfo.machineHostName()):
+        is_ours = found and (process, computer) == (os.getpid(), QSysInfo.machineHostName())
+        if is_ours and _held.get(identity(mark)) != mark:  # it moved here with the batch's folder
             with suppress(OSError):
-                self.path.with_name(_mark(self.path)).unlink()
-            if self._guard.tryLock(0):
+                mark.unlink()
+            if self._try_to_hold():
                 return ""
         return _holder(self._guard)
+
+    def _try_to_hold(self) -> bool:
+        if not self._guard.tryLock(0):
+            return False
+        mark = self.path.with_name(_mark(self.path))
+        self._held_as = identity(mark)
+        _held[self._held_as] = mark
+        return True
+
+    def _let_go(self) -> None:
+        """Take back the mark that says that the batch is open."""
+        _held.pop(self._held_as, None)
+        self._held_as = None
+        self._guard.unlock()
 
     def _look(self) -> None:
         """Look for what others have stored, and notice that the file has gone."""

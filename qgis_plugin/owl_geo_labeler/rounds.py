@@ -48,9 +48,7 @@ class Rounds(QObject):
         self._opened: set[Path | SharedPlace] = set()  # batches that were labelled, or changed
         self._labelling: Labelling | None = None
         # the open batch, and what is to follow it once nothing is typed any more
-        self._typed_for: (
-            tuple[Labelling | None, Path | SharedPlace, RunFolder | None] | None
-        ) = None
+        self._typed_for: tuple[Labelling | None, Path | SharedPlace, RunFolder | None] | None = None
         dock.footer.cancelled.connect(self.cancel)
         dock.typed.connect(self._on_typed)
 

@@ -1,4 +1,4 @@
-"""Answers that were still waiting when their batch was closed, in the sitting that opens it again."""
+"""Answers that were still waiting when their batch was closed, once it is opened again."""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ class Whereabouts(QObject):
             lines.append(self.tr("Keys go to: {panel}.").format(panel=self._keys_elsewhere))
         if lines:
             text = self.tr("{key} brings them back.")
-            key = self._dock.take_back_key or self.tr("Plugins > owl-geo > Label with clicks and keys")
-            lines.append(text.format(key=key))
+            entry = self.tr("Plugins > owl-geo > Label with clicks and keys")
+            lines.append(text.format(key=self._dock.take_back_key or entry))
         self._dock.footer.set_where(" ".join(lines))
 
 
