@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from qgis.PyQt.QtCore import QObject
 
-from .batch import Batch
 from .batch_writer import Write
 from .errors import Problem
 from .file_store import FileStore
@@ -63,19 +60,6 @@ class Lingering(QObject):
             given.update(store.given_by_row)
             store.deleteLater()
         return left, given
-
-    def put_back(self, batch: Batch, writes: Iterable[Write]) -> None:
-        """Let answers that were taken go on waiting, as nobody else could."""
-        names: dict[str, int] = {}  # of new rows, which several sittings may have called alike
-        store: FileStore | None = None
-        for write in writes:
-            fid = write.stored_as
-            if write.row is not None:
-                fid = names.setdefault(write.patch_id, -1 - len(names))
-            if store is None:
-                store = FileStore(batch, self, watches=False)
-                self.hold(store)
-            store.put(replace(write, fid=fid, stored_as=fid))
 
     def finish(self) -> None:
         """Put what still waits into files beside the batches."""

@@ -51,12 +51,12 @@ class Places:
 def go_on_with(batch: Batch, store: FileStore, places: Places, lingering: Lingering) -> None:
     """Take over answers that were waiting when the batch was closed; ``store`` writes them.
 
-    Of those that were given there, some may have been written since this batch was read. Where that
-    fails half-way, what ``store`` does not have goes on waiting.
+    Of those that were given there, some may have been written since this batch was read. Where
+    showing them fails half-way, they are written all the same.
     """
     writes, given = lingering.take(batch.path)
-    left = deque(writes)
-    session = places.session
+    left, session = deque(writes), places.session
+    added: dict[str, int] = {}  # what this sitting calls the new rows, by patch
     try:
         for fid, answer in given.items():
             index = session.index_of(fid)
@@ -71,10 +71,16 @@ def go_on_with(batch: Batch, store: FileStore, places: Places, lingering: Linger
             else:
                 patch = session.patches[index]
                 session.correct(patch.fid, write.answer)
+                if write.row is not None:
+                    added[write.patch_id] = patch.fid
                 store.put(replace(write, fid=patch.fid, stored_as=patch.fid, row=patch.row))
             left.popleft()
     except BaseException:
-        lingering.put_back(batch, left)
+        for write in left:  # in their order, after those that were put
+            fid = write.stored_as
+            if write.row is not None:
+                fid = added.setdefault(write.patch_id, min([0, *added.values()]) - 1)
+            store.put(replace(write, fid=fid, stored_as=fid))
         raise
     if session.patch.answer.label is not None:
         session.move_to_unanswered(1)
