@@ -73,11 +73,12 @@ def import_answers(
     Raises BatchError, LayerError or ConfigError, with nothing stored, where the file cannot be
     read, or where a label, a patch without a footprint, or none of the places belongs to this run.
     """
-    from owl_geo.verbs.sites.files import is_sites
+    from owl_geo.verbs.sites.files import check_no_sheet, is_sites
     from owl_geo.verbs.sites.placed import AsSites
 
     run = Run.of(run)
     options = AsSites(label, column, values, share, crs)
+    check_no_sheet(os.fspath(path))
     if is_sites(os.fspath(path)):
         return _import_sites(run, os.fspath(path), annotator, options)
     check_annotator(annotator)

@@ -76,7 +76,7 @@ class _Command(QgsProcessingAlgorithm):
             feedback.pushInfo(line)
         crashed = process.exitStatus() != QProcess.ExitStatus.NormalExit
         if crashed or process.exitCode() not in good:
-            raise QgsProcessingException(error_line(errors, process.exitCode()))
+            raise QgsProcessingException(error_line(program, errors, process.exitCode(), crashed))
         for line in errors.splitlines():
             feedback.pushWarning(line)
         return output

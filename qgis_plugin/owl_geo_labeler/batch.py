@@ -14,7 +14,6 @@ from qgis.core import (
     NULL,
     QgsCoordinateReferenceSystem,
     QgsFeature,
-    QgsFeatureRequest,
     QgsProject,
     QgsVectorDataProvider,
     QgsVectorLayer,
@@ -70,8 +69,9 @@ def open_batch(path: Path) -> Batch:
     """
     path = path.absolute()
     _check_file(path)
-    lacks_wal = _lacks_wal(path)
     layer = in_project(source_of(path))
+    # while a layer is edited, QGIS itself keeps what is saved in a second file
+    lacks_wal = _lacks_wal(path) and not (layer is not None and layer.isEditable())
     if layer is None:
         layer = QgsVectorLayer(source_of(path), path.stem, "ogr")
     elif not layer.isValid():  # the file was missing when the project was opened
@@ -101,17 +101,17 @@ def opened(
 
     Raises Problem if there are no patches, or a column is missing.
     """
+    # of the file, without joins, virtual fields and edits that nobody has saved
+    rows = layer.dataProvider()
     for name in _NEEDED:
-        if layer.fields().indexOf(name) < 0:
+        if rows.fields().indexOf(name) < 0:
             message = translate(
                 "OwlGeo",
                 "{path} has no column {name}: it is not a batch of owl-geo, or it was "
                 "changed later",
             )
             raise Problem(message.format(path=place, name=name))
-    request = QgsFeatureRequest()
-    request.addOrderBy('"rank"')
-    features = {feature.id(): feature for feature in layer.getFeatures(request)}
+    features = {feature.id(): feature for feature in rows.getFeatures()}
     if not features:
         raise Problem(translate("OwlGeo", "{path} has no patches").format(path=place))
     patches = [patch_of(feature) for feature in features.values()]

@@ -11,6 +11,7 @@ translate = QCoreApplication.translate
 
 # QGIS sets these for its own Python, GDAL and PROJ; they break another Python
 _OF_QGIS = ("PYTHONHOME", "PYTHONPATH", "GDAL_DATA", "GDAL_DRIVER_PATH", "PROJ_LIB", "PROJ_DATA")
+_STOPPED = (130, 143)  # exit codes after an interruption
 _PROGRESS = re.compile(r"[^:]+: \d+ of \d+ \(\d+ ?%\)")  # how owl-geo reports its progress
 
 
@@ -24,15 +25,37 @@ def environment() -> QProcessEnvironment:
     return variables
 
 
-def error_line(stderr: str, exit_code: int) -> str:
-    """Return owl-geo's own error line, or whatever comes closest to one."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+def own_error(stderr: str) -> str:
+    """Return owl-geo's own error line; empty if there is none."""
+    lines = [line.strip() for line in stderr.splitlines()]
     errors = [line[len("error: ") :] for line in lines if line.startswith("error: ")]
-    if errors:
-        return errors[-1]
-    if lines:
-        return lines[-1]
-    return translate("OwlGeo", "owl-geo ended with exit code {code}").format(code=exit_code)
+    return errors[-1] if errors else ""
+
+
+def error_line(program: str, stderr: str, exit_code: int, crashed: bool = False) -> str:
+    """Return owl-geo's own error line, or what is known of a program that ended without one.
+
+    ``crashed`` is whether it was killed.
+    """
+    own = own_error(stderr)
+    if own:
+        return own
+    if crashed:
+        message = translate(
+            "OwlGeo",
+            "{program} was killed, perhaps for lack of memory; start it again to continue",
+        )
+        return message.format(program=program)
+    lines = [line.strip() for line in re.split(r"[\r\n]+", stderr) if line.strip()]
+    said = [line for line in lines if not _PROGRESS.match(line)]
+    says = said[-1] if said else translate("OwlGeo", "exit code {code}").format(code=exit_code)
+    if exit_code in _STOPPED:
+        return says
+    message = translate(
+        "OwlGeo",
+        "{program} failed: {line}; run owl-geo doctor, or choose another program in Settings",
+    )
+    return message.format(program=program, line=says)
 
 
 def progress_line(stderr: str) -> str:
@@ -55,7 +78,8 @@ def stopped() -> str:
 class CoreProcess(QObject):
     """One run of owl-geo: ``done`` with its output, or ``failed`` with one line.
 
-    ``unstarted``, with one line, replaces ``failed`` if the program cannot be started.
+    ``unstarted``, with one line, replaces ``failed`` if the program cannot be started, or fails
+    without an error line of owl-geo's own, so that another program may be wanted.
     """
 
     progressed = pyqtSignal(str)  # how far its work is
@@ -102,7 +126,9 @@ class CoreProcess(QObject):
         elif status == QProcess.ExitStatus.NormalExit and exit_code == 0:
             self.done.emit(self._stdout)
         else:
-            self.failed.emit(error_line(self._stderr, exit_code))
+            crashed = status != QProcess.ExitStatus.NormalExit
+            says = error_line(self._program, self._stderr, exit_code, crashed)
+            (self.failed if crashed or own_error(self._stderr) else self.unstarted).emit(says)
 
     def _error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:

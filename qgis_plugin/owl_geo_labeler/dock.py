@@ -23,7 +23,7 @@ from qgis.PyQt.QtWidgets import (
 
 from .footer import Footer
 from .map_panel import MapPanel
-from .panels import AnswerButtons, ProgressPanel, plain_label, tool_button
+from .panels import AnswerButtons, ProgressPanel, WrappedLabel, plain_label, tool_button
 from .session import Session
 from .why import Line, why_html
 
@@ -42,12 +42,14 @@ class LabelDock(QDockWidget):
     batch_wanted = pyqtSignal()
     run_wanted = pyqtSignal()
     left_text = pyqtSignal()  # a text field is done, so the map can have the keyboard again
+    typed = pyqtSignal()  # nothing is typed into a text field any more
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("owl-geo labelling"))
         self.setObjectName("OwlGeoLabelDock")
         self._shown_id = ""
+        self.take_back_key = ""  # brings clicks and keys back to labelling
         self._area = QScrollArea(self)
         self._pages = QStackedWidget(self)
         self._pages.addWidget(self._start_page())
@@ -61,6 +63,11 @@ class LabelDock(QDockWidget):
         bar = area.verticalScrollBar().sizeHint().width()
         area.setMinimumWidth(max(280, self._pages.minimumSizeHint().width() + bar))
         whole = QWidget(self)
+        # as its texts are written, whatever QGIS speaks; a translation says RTL, as Qt's own do
+        is_from_right = self.tr("QT_LAYOUT_DIRECTION") == "RTL"
+        whole.setLayoutDirection(
+            Qt.LayoutDirection.RightToLeft if is_from_right else Qt.LayoutDirection.LeftToRight
+        )
         layout = QVBoxLayout(whole)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -68,6 +75,13 @@ class LabelDock(QDockWidget):
         self.footer = Footer(whole)
         layout.addWidget(self.footer)  # visible even in a small window
         self.setWidget(whole)
+        for field in (self.comment, self.go_to):
+            field.editingFinished.connect(self.typed)
+
+    @property
+    def is_typing(self) -> bool:
+        """Whether keys write into a text field of the panel."""
+        return self.comment.hasFocus() or self.go_to.hasFocus()
 
     # --- what it shows ----------------------------------------------------------------------------
 
@@ -148,8 +162,7 @@ class LabelDock(QDockWidget):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(6)
-        self._title = plain_label(page)
-        self._title.setWordWrap(True)
+        self._title = WrappedLabel(page)
         self.buttons = AnswerButtons(page)
         self.buttons.answered.connect(self.answered)
         self.progress = ProgressPanel(page)

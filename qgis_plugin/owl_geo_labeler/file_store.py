@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
-from qgis.PyQt.QtCore import QLockFile, QObject, pyqtSignal
+from qgis.PyQt.QtCore import QLockFile, QObject, QSysInfo, pyqtSignal
 
 from .batch import Batch
 from .batch_writer import BatchWriter, Row, Write, Written, identity
 from .session import Answer, Patch
 from .store import AnswerStore, Trouble
+
+# Marks of batches that are open in this process, by the identity of the file.
+_held: dict[tuple[int, int] | None, Path] = {}
 
 _WATCH_MS = 1000
 # Usually an answer is stored within this time, before the next patch is drawn. No key waits longer.
@@ -40,9 +44,10 @@ class FileStore(AnswerStore):
         self._lost: set[int] = set()  # patches whose answers have no row any more
         self._woken.connect(self._take)
         self._writer = BatchWriter(self.path, self._wake)
-        self._guard = QLockFile(str(self.path.with_name(f".{self.path.name}.open")))
+        self._guard = QLockFile(str(self.path.with_name(_mark(self.path))))
         self._guard.setStaleLockTime(_OPEN_FOR_MS)
-        self.opened_by = "" if self._guard.tryLock(0) else _holder(self._guard)
+        self._held_as: tuple[int, int] | None = None  # the file that is the mark
+        self.opened_by = self._hold()
         self._watch = self._timer(_WATCH_MS, self._look, single=False)
         if watches:
             self._watch.start()
@@ -70,6 +75,9 @@ class FileStore(AnswerStore):
 
     def put(self, write: Write) -> None:
         """Save an answer, after all that wait."""
+        if not self._queue and self._trouble is not None:
+            # the way out was taken, or the message closed, and it is wanted again
+            self.troubled.emit(self._trouble, "")
         self._given[write.fid] = self._seen[write.fid] = write.answer
         self._stored_as[write.fid] = write.stored_as
         if write.row is not None:
@@ -127,7 +135,7 @@ class FileStore(AnswerStore):
         """
         done = self.flush()
         self._watch.stop()
-        self._guard.unlock()
+        self._let_go()
         if self._given and not self.is_in_place:
             done = False
         if done:
@@ -149,6 +157,34 @@ class FileStore(AnswerStore):
         left = self._writer.give_up()
         self._take()
         return left
+
+    def _hold(self) -> str:
+        """Mark the batch as open, and return the computer on which another window has it open."""
+        if self._try_to_hold():
+            return ""
+        mark = self.path.with_name(_mark(self.path))
+        found, process, computer, _program = self._guard.getLockInfo()
+        is_ours = found and (process, computer) == (os.getpid(), QSysInfo.machineHostName())
+        if is_ours and _held.get(identity(mark)) != mark:  # it moved here with the batch's folder
+            with suppress(OSError):
+                mark.unlink()
+            if self._try_to_hold():
+                return ""
+        return _holder(self._guard)
+
+    def _try_to_hold(self) -> bool:
+        if not self._guard.tryLock(0):
+            return False
+        mark = self.path.with_name(_mark(self.path))
+        self._held_as = identity(mark)
+        _held[self._held_as] = mark
+        return True
+
+    def _let_go(self) -> None:
+        """Take back the mark that says that the batch is open."""
+        _held.pop(self._held_as, None)
+        self._held_as = None
+        self._guard.unlock()
 
     def _look(self) -> None:
         """Look for what others have stored, and notice that the file has gone."""
@@ -213,6 +249,11 @@ class FileStore(AnswerStore):
         """Called by the other thread."""
         with suppress(RuntimeError):  # this store is gone
             self._woken.emit()
+
+
+def _mark(path: Path) -> str:
+    """Return the name of the file that says that a batch is open."""
+    return f".{path.name}.open"
 
 
 def _holder(guard: QLockFile) -> str:

@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from .panels import plain_label
+from .panels import WrappedLabel
 from .session import Session
 
 # ground and ink, fixed, since they have to be legible in light and dark themes
@@ -117,9 +117,8 @@ class Footer(QWidget):
 
     def _line(self, name: str, colours: tuple[str, str]) -> QLabel:
         """Add a line that stands out."""
-        label = plain_label(self)
+        label = WrappedLabel(self)
         label.setObjectName(name)
-        label.setWordWrap(True)
         ground, ink = colours
         label.setStyleSheet(f"background: {ground}; color: {ink}; padding: 6px")
         self._layout.addWidget(label)
@@ -130,11 +129,9 @@ class Footer(QWidget):
         layout = QVBoxLayout(self._work)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        self._work_says = plain_label(self._work)
-        self._work_line = plain_label(self._work)
+        self._work_says = WrappedLabel(self._work)
+        self._work_line = WrappedLabel(self._work)
         self._work_line.setObjectName("progress")
-        for label in (self._work_says, self._work_line):
-            label.setWordWrap(True)
         # room for two lines, so that what is above stays put while lines come and go
         self._work_line.setFixedHeight(2 * self._work_line.fontMetrics().lineSpacing() + 4)
         self._work_line.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)

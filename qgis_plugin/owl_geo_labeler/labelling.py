@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Callable
 
-from qgis.core import QgsFeatureRequest, QgsGeometry, QgsPointXY, QgsProject
+from qgis.core import QgsFeatureRequest, QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
 from .batch import Batch, in_project, patch_of, source_of, titles_of
-from .batch_writer import Row, Write
+from .batch_writer import Row
 from .beside import Beside
 from .controls import Controls
 from .errors import Problem
@@ -19,11 +18,12 @@ from .file_store import FileStore
 from .map import PatchMap
 from .others import Others
 from .run_folder import RunFolder
-from .session import Answer, NewRow, Patch, Session
+from .session import Answer, Patch, Session
 from .shared_store import SharedStore
 from .sight import Sight
 from .store import AnswerStore
 from .stores import Stores, Wires
+from .take_up import Places, go_on_with
 from .troubles import Troubles
 from .whereabouts import Whereabouts
 from .why import why_lines
@@ -115,7 +115,8 @@ class Labelling(QObject):
         at_end(self.stores.close)
         self._others = Others(batch, self.store, self._dock, self)
         if isinstance(self.store, FileStore):
-            self._go_on_with(self.store, *self._workplace.lingering.take(batch.path))
+            places = Places(self.session, self._beside, self.map)
+            go_on_with(batch, self.store, places, self._workplace.lingering)
         self._others.say()
 
     def _begin_labelling(self) -> None:
@@ -304,51 +305,6 @@ class Labelling(QObject):
             self._advance(1)
         return True
 
-    def _go_on_with(self, store: FileStore, writes: list[Write], given: dict[int, Answer]) -> None:
-        """Take over answers that were waiting when the batch was closed.
-
-        Of those that were ``given`` there, by row of the file, some may have been written since
-        this batch was read.
-        """
-        for fid, answer in given.items():
-            index = self.session.index_of(fid)
-            if index is not None:
-                self.session.correct(fid, answer)
-                store.known(self.session.patches[index])
-        for write in writes:
-            index = self._index_of(write)
-            if index is None:  # deleted since
-                store.lose(write)
-                continue
-            patch = self.session.patches[index]
-            self.session.correct(patch.fid, write.answer)
-            store.put(replace(write, fid=patch.fid, stored_as=patch.fid, row=patch.row))
-        if self.session.patch.answer.label is not None:
-            self.session.move_to_unanswered(1)
-
-    def _index_of(self, write: Write) -> int | None:
-        """Return where the patch of an answer is that another sitting gave; None if nowhere.
-
-        What that sitting called its new rows, this one may call others.
-        """
-        if write.row is None:
-            return self.session.index_of(write.stored_as)
-        name = write.patch_id
-        places = enumerate(self.session.patches)
-        known = (i for i, p in places if p.beside and p.older is None and p.patch_id == name)
-        index = next(known, None)
-        return self._add_row(write.row) if index is None else index
-
-    def _add_row(self, row: NewRow) -> int:
-        """Show a place that was noticed, but whose row is not in the file yet."""
-        values = row.values
-        names = ("patch_id", "scene", "scene_crs")
-        patch = self._beside.new(*(str(values[name]) for name in names), row)
-        polygon = QgsGeometry()
-        polygon.fromWkb(row.wkb)
-        self.map.add(patch.fid, polygon)
-        return self.session.add(patch)
-
     def _rewrite(self, patch: Patch | None) -> None:
         if patch is not None:
             self.stores.write(patch)
@@ -423,7 +379,7 @@ class Labelling(QObject):
         for patch in news:
             self.session.correct(patch.fid, answers[patch.fid])
         if news:
-            self._others.count([answers[patch.fid] for patch in news])
+            self._others.count({patch.fid: answers[patch.fid] for patch in news})
             self.map.redraw()
             self._show(move=False)
 
@@ -434,7 +390,7 @@ class Labelling(QObject):
             for found in feature:
                 self.map.add(row.fid, found.geometry())
                 self.session.add(patch_of(found))
-        self._others.count([row.answer for row in rows])
+        self._others.count({row.fid: row.answer for row in rows})
         self.map.redraw()
         self._show(move=False)
 
@@ -445,7 +401,7 @@ class Labelling(QObject):
         """
         index = self.session.index_of(fid)
         self.session.correct(fid, theirs)
-        self._others.count([theirs])
+        self._others.count({fid: theirs})
         self.map.redraw()
         self._show(move=False)
         if answer.label is None or index is None:

@@ -70,6 +70,7 @@ class PatchMap(QObject):
         self._zoom_later.setSingleShot(True)
         self._zoom_later.timeout.connect(self._zoom)
         self._canvas.mapToolSet.connect(self._on_tool)
+        self._canvas.destinationCrsChanged.connect(self._outline)
         self.use_tool()
 
     def use_tool(self) -> None:
@@ -104,7 +105,7 @@ class PatchMap(QObject):
     def show(self, fid: int) -> None:
         """Outline a patch and bring it into view with its surroundings."""
         self._shown = fid
-        self._band.setToGeometry(self._geometries[fid], self._layer.crs())
+        self._outline()
         self._is_overview = False
         self._zoom_later.start(0)
         self.outlined.emit()
@@ -178,8 +179,14 @@ class PatchMap(QObject):
         self._zoom_later.stop()
         self._caption.deleteLater()
         self._canvas.mapToolSet.disconnect(self._on_tool)
+        self._canvas.destinationCrsChanged.disconnect(self._outline)
         self._canvas.unsetMapTool(self._tool)
         self._canvas.scene().removeItem(self._band)
+
+    def _outline(self) -> None:
+        """Put the outline around the patch that is shown, in the project's CRS of the moment."""
+        if self._shown is not None:
+            self._band.setToGeometry(self._geometries[self._shown], self._layer.crs())
 
     def _zoom(self) -> None:
         if self._shown is None:

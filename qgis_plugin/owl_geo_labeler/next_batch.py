@@ -201,5 +201,9 @@ class NextBatch(QObject):
             others = ", ".join(whose.values())
             self.failed.emit(message.format(name=self._annotator, others=others))
         else:
-            message = translate("OwlGeo", "owl-geo {command} returned no batch")
-            self.failed.emit(message.format(command=self._wanted.what))
+            message = translate(
+                "OwlGeo",
+                "{program} {command} returned no batch; is it owl-geo? Choose another in Settings",
+            )
+            says = message.format(program=self._program, command=self._wanted.what)
+            self.unstarted.emit(says)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qgis.PyQt.QtCore import QObject
 
 from .batch import Batch
@@ -20,13 +22,21 @@ class Others(QObject):
         super().__init__(parent)
         self._batch, self._store, self._dock = batch, store, dock
         self._answers: dict[str, int] = {}  # by name
+        self._own: set[int] = set()  # rows of the layer whose edits were saved in this window
+        batch.layer.committedAttributeValuesChanges.connect(self._on_own)
 
-    def count(self, answers: list[Answer]) -> None:
-        """Count answers of others, and say whose they are."""
-        for answer in answers:
+    def count(self, answers: Mapping[int, Answer]) -> None:
+        """Count answers of others by the row of the layer, and say whose they are."""
+        for fid, answer in answers.items():
+            if fid in self._own:  # edited in the layer's table or form
+                self._own.discard(fid)
+                continue
             name = answer.annotator or self.tr("somebody")
             self._answers[name] = self._answers.get(name, 0) + 1
         self.say()
+
+    def _on_own(self, _layer: str, changes: Mapping[int, object]) -> None:
+        self._own.update(changes)
 
     def say(self) -> None:
         """Say who answers this batch too, or where else it is open."""

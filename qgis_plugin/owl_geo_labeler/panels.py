@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -23,6 +24,8 @@ from . import schema
 from .session import Session
 
 N_KEYS = 9  # digits that answer
+_LONG_WORD = re.compile(r"[^\s\u200b]{20,}")
+_JOINT = re.compile(r"([/\\_.:=?&-]+|[^\W_]{16})")
 _PADDING = 30  # pixels on a button between its edges, icon, text and count, in dark themes too
 
 
@@ -40,6 +43,37 @@ def plain_label(parent: QWidget) -> QLabel:
     label = QLabel(parent)
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
+
+
+def breakable(text: str) -> str:
+    """Return a text whose long words, such as paths, may be broken: Qt breaks few by itself.
+
+    A label that cannot break one is as wide as it, and makes the whole panel so.
+    """
+    return _LONG_WORD.sub(lambda word: _JOINT.sub("\\1\u200b", word[0]), text)
+
+
+class WrappedLabel(QLabel):
+    """A label that shows text literally, and is no wider than its place, whatever the words.
+
+    Its tip has the text in full, where a small window leaves no room for all lines.
+    """
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._text = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+
+    def setText(self, text: str) -> None:
+        """Show a text."""
+        self._text = text
+        super().setText(breakable(text))
+        self.setToolTip(escape(breakable(text)))
+
+    def text(self) -> str:
+        """The text as it was given."""
+        return self._text
 
 
 def tool_button(parent: QWidget, text: str, tip: str = "", name: str = "") -> QToolButton:

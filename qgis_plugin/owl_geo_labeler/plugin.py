@@ -34,6 +34,7 @@ from .run_folder import RunFolder
 from .settings import PluginSettings
 from .settings_dialog import SettingsDialog
 from .shared_batch import newest_published, open_shared
+from .whereabouts import types_elsewhere
 from .workplace import Workplace
 
 _FOLDER = Path(__file__).parent
@@ -147,10 +148,16 @@ class OwlGeoPlugin(QObject):
         if place is not None:
             self.open(place)
 
-    def open(self, place: Path | SharedPlace, run: RunFolder | None = None) -> None:
+    def open(
+        self,
+        place: Path | SharedPlace,
+        run: RunFolder | None = None,
+        takes_keyboard: bool = True,
+    ) -> None:
         """Open a batch and begin to label, at its first unanswered patch.
 
-        ``run`` is its run folder; for a file, that follows from its own path.
+        ``run`` is its run folder; for a file, that follows from its own path. ``takes_keyboard`` is
+        whether keys label from now on, wherever they went before.
         """
         if self.labelling is not None:  # it may be this batch, which is read anew
             self.labelling.is_saved()
@@ -166,6 +173,12 @@ class OwlGeoPlugin(QObject):
                 "which is missing; if the batch was copied while open in QGIS, copy both files"
             )
             self._messages.warn(message.format(path=batch.path, name=batch.path.name))
+        if batch.layer.isModified():
+            message = self.tr(
+                "the layer {name} has edits that are not saved, so the panel does not show them; "
+                "save or discard them, or they replace later answers"
+            )
+            self._messages.warn(message.format(name=batch.layer.name()))
         canvas = self._iface.mapCanvas()
         canvas.freeze(True)  # the map is drawn once, when all of it is in place
         try:
@@ -175,7 +188,8 @@ class OwlGeoPlugin(QObject):
             canvas.refresh()
         self.dock.show()
         self.dock.raise_()
-        self.labelling.take_keyboard()
+        if takes_keyboard:
+            self.labelling.take_keyboard()
         self.rounds.prepare(run)
 
     def _show(self, batch: Batch, run: RunFolder | None) -> None:
@@ -326,7 +340,7 @@ class OwlGeoPlugin(QObject):
         if self._review is not None and self.labelling.batch.place == place:
             self._review.show()
         else:
-            self.open(place, run)
+            self.open(place, run, takes_keyboard=not types_elsewhere(self.dock))
 
     # --- helpers ----------------------------------------------------------------------------------
 
@@ -359,9 +373,15 @@ class OwlGeoPlugin(QObject):
         self._add(self._action(self.tr("Show predictions"), self.show_predictions))
         self._add(self._action(self.tr("Review what the model finds"), self.review))
         take_back = self._action(self.tr("Label with clicks and keys"), self.take_back)
+        take_back.changed.connect(self._note_key)  # QGIS's settings give it another one
         take_back.setShortcut(QKeySequence(_TAKE_BACK))
         self._add(take_back)
         self._add(self._action(self.tr("Settings…"), self.open_settings))
+
+    def _note_key(self) -> None:
+        """Let the panel name the key that brings clicks and keys back."""
+        form = QKeySequence.SequenceFormat.NativeText
+        self.dock.take_back_key = self.sender().shortcut().toString(form)
 
     def _action(self, text: str, call: Callable[[], None]) -> QAction:
         action = QAction(text, self._iface.mainWindow())

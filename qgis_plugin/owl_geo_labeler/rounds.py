@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Callable
 
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from .batch import annotator_of, count_unanswered, is_review, is_untouched
 from .core import not_found
@@ -47,7 +47,10 @@ class Rounds(QObject):
         self._asked: RunFolder | None = None  # the run of the batch that is being made
         self._opened: set[Path | SharedPlace] = set()  # batches that were labelled, or changed
         self._labelling: Labelling | None = None
+        # the open batch, and what is to follow it once nothing is typed any more
+        self._typed_for: tuple[Labelling | None, Path | SharedPlace, RunFolder | None] | None = None
         dock.footer.cancelled.connect(self.cancel)
+        dock.typed.connect(self._on_typed)
 
     # --- a batch begins and ends ------------------------------------------------------------------
 
@@ -181,7 +184,12 @@ class Rounds(QObject):
         self._messages.warn(text, action=action, call=leave)
 
     def _is_saved(self) -> bool:
-        """Whether every answer is stored; if not, that is said."""
+        """Whether every answer is stored, and every edit of the layer; if not, that is said."""
+        layer = self._labelling.batch.layer
+        if layer.isModified():
+            text = self.tr("the layer {name} has edits that are not saved; save or discard them")
+            self._messages.warn(text.format(name=layer.name()))
+            return False
         if self._labelling.is_saved():
             return True
         self._messages.warn(self.tr("some answers are not saved yet; try again in a moment"))
@@ -246,6 +254,8 @@ class Rounds(QObject):
             self._messages.fail(str(problem), key=_NEXT)
             return
         self._asked = folder
+        if self._labelling is not None:
+            self._labelling.take_keyboard()  # what was being typed is saved
         self._dock.show()  # it shows the progress, and has the button to stop
         self._dock.raise_()
         if not shared:
@@ -265,7 +275,22 @@ class Rounds(QObject):
         if is_same:
             self._messages.warn(self.tr("no patch was answered, so there is no new batch yet"))
             return
+        if self._dock.is_typing:  # what is typed next would label patches of the new batch
+            self._typed_for = self._labelling, place, self._asked
+            self._dock.footer.set_note(self.tr("the next batch is ready; Return opens it"))
+            return
         self.ready.emit(place, self._asked)
+
+    def _on_typed(self) -> None:
+        """Go on to a batch that came while something was typed on the panel, if it is wanted."""
+        QTimer.singleShot(0, self._open_later)
+
+    def _open_later(self) -> None:
+        if self._typed_for is None:
+            return
+        (labelling, place, run), self._typed_for = self._typed_for, None
+        if labelling is self._labelling:  # the same batch is open
+            self.ready.emit(place, run)
 
     def _on_failed(self, line: str) -> None:
         self._end_work()

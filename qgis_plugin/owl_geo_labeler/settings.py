@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -117,8 +118,11 @@ class PluginSettings:
     @property
     def across(self) -> float | None:
         """How many pixels wide the view of a patch is; None if nobody has chosen that."""
-        pixels = self._get("across", None)
-        return None if pixels is None else float(pixels)
+        try:
+            pixels = float(self._get("across", None))
+        except (TypeError, ValueError):  # never chosen, or not what was written here
+            return None
+        return pixels if 0 < pixels < math.inf else None
 
     @across.setter
     def across(self, pixels: float) -> None:

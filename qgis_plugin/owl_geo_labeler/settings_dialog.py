@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -15,6 +14,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .errors import Problem
+from .panels import WrappedLabel
 from .settings import PluginSettings, program_at
 
 
@@ -43,9 +43,7 @@ class SettingsDialog(QDialog):
             self,
         )
         says.setWordWrap(True)
-        self.problem = QLabel(self)
-        self.problem.setTextFormat(Qt.TextFormat.PlainText)
-        self.problem.setWordWrap(True)
+        self.problem = WrappedLabel(self)
         # fixed colours, legible in light and dark themes
         self.problem.setStyleSheet("background: #FFE08A; color: #332600; padding: 6px")
         self.problem.hide()

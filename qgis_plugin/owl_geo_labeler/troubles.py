@@ -126,7 +126,8 @@ class Troubles(QObject):
             save = self._rescue_beside if store is self._store else None
             return text.format(path=path), self.tr("Save as a new file"), save
         text = self.tr(
-            "answers cannot be saved in {path} ({reason}); they are kept and will be tried again"
+            "answers cannot be saved in {path} ({reason}); carry on, they are kept; see that there "
+            "is room on the disk and that the file may be written"
         )
         return text.format(path=path, reason=reason), None, None
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
-from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QWidget
+from qgis.PyQt.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDockWidget,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+    QWidget,
+)
 
 from .dock import LabelDock
 from .map import PatchMap
@@ -26,6 +35,7 @@ class Whereabouts(QObject):
         self._keys_elsewhere = ""  # the panel that has the keyboard, if it is not ours
         map_.tool_changed.connect(self._say)
         QApplication.instance().focusChanged.connect(self._on_focus)
+        self._on_focus(None, QApplication.focusWidget())
 
     def close(self) -> None:
         """Stop watching."""
@@ -47,8 +57,17 @@ class Whereabouts(QObject):
         if self._keys_elsewhere:
             lines.append(self.tr("Keys go to: {panel}.").format(panel=self._keys_elsewhere))
         if lines:
-            lines.append(self.tr("F8 brings them back."))
+            text = self.tr("{key} brings them back.")
+            entry = self.tr("Plugins > owl-geo > Label with clicks and keys")
+            lines.append(text.format(key=self._dock.take_back_key or entry))
         self._dock.footer.set_where(" ".join(lines))
+
+
+def types_elsewhere(dock: LabelDock) -> bool:
+    """Whether keys write into a text field of QGIS; then they must not label all of a sudden."""
+    field = QApplication.focusWidget()
+    kinds = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox, QComboBox)
+    return isinstance(field, kinds) and not dock.isAncestorOf(field)
 
 
 def _panel_of(widget: QWidget) -> str:

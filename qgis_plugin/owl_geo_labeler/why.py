@@ -8,6 +8,7 @@ from html import escape
 from qgis.PyQt.QtCore import QCoreApplication
 
 from . import schema
+from .panels import breakable
 from .session import Patch
 
 translate = QCoreApplication.translate
@@ -73,7 +74,7 @@ def why_html(lines: Sequence[Line]) -> str:
     """Return the lines as a table for a label of rich text."""
     cell = "<td style='padding-right:10px'>"
     rows = (
-        f"<tr>{cell}<b>{escape(title)}</b></td>{cell}{escape(says)}</td></tr>"
+        f"<tr>{cell}<b>{escape(breakable(title))}</b></td>{cell}{escape(breakable(says))}</td></tr>"
         for title, says in lines
     )
     return f"<table>{''.join(rows)}</table>"

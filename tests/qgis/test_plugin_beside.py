@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -513,9 +514,11 @@ def test_an_answer_to_an_older_batch_that_waits(
     assert read(plugin, first, mine) == [["present", "Ada"]]
 
 
+@pytest.mark.parametrize("fails_at", [0, 1, 2, 3, 4, 5, 6])
 def test_places_that_wait_for_a_lock_are_not_taken_for_each_other(
-    plugin, opened, click, press, batch, wait_until
+    fails_at, plugin, opened, click, press, batch, wait_until, monkeypatch
 ):
+    """Also where opening the batch again fails at one of the six answers that wait; 0: at none."""
     click(*middle(128, 0))
     press("1")
     noticed(plugin, opened)  # the first place is in the file
@@ -532,7 +535,22 @@ def test_places_that_wait_for_a_lock_are_not_taken_for_each_other(
     click(*middle(128, 0))
     press("2")
     plugin.open(batch("binary"))
-    plugin.open(opened)
+    put, calls = FileStore.put, []
+
+    def fail_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == fails_at:
+            raise ZeroDivisionError
+        put(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FileStore, "put", fail_once)
+        with pytest.raises(ZeroDivisionError) if fails_at else nullcontext():
+            plugin.open(opened)
+    assert len(calls) == 6 + (fails_at > 0)
+    if fails_at:
+        assert plugin.labelling is None
+        plugin.open(opened)
     assert plugin.labelling.session.n_noticed == 3
     process.kill()
     process.wait()

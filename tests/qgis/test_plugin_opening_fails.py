@@ -14,6 +14,7 @@ from owl_geo_labeler import labelling as labellings
 from owl_geo_labeler import plugin as plugins
 from owl_geo_labeler import sight as sights
 from owl_geo_labeler.dock import LabelDock
+from owl_geo_labeler.file_store import FileStore
 from owl_geo_labeler.labelling import Labelling
 from owl_geo_labeler.linked import LinkedMaps
 from owl_geo_labeler.session import Session
@@ -124,3 +125,37 @@ def test_answers_that_wait_survive_it(
     del store._writer._put
     wait_until(lambda: labels(path)[:3] == ["present", "absent", None])
     assert not list(path.parent.glob("*-answers-*"))
+
+
+@pytest.mark.parametrize("owner, name", [(Session, "correct"), (FileStore, "known"), (FileStore, "put")])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_answers_that_wait_survive_a_failure_among_them(
+    owner, name, nth, plugin, batch, press, labels, monkeypatch, wait_until
+):
+    path = batch("binary")
+    plugin.open(path)
+    process = lock(path, 30)
+    press("2", "1", "U")
+    plugin.open(batch("quotes"))
+    (store,) = plugin._lingering._stores
+    store._writer._put = hold_back
+    process.kill()
+    process.wait()
+    works, calls = getattr(owner, name), []
+
+    def fail_once(*arguments):
+        calls.append(name)
+        if len(calls) == nth:
+            raise Broken
+        return works(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(owner, name, fail_once)
+        with pytest.raises(Broken):
+            plugin.open(path)
+    del store._writer._put
+    wait_until(lambda: labels(path)[:4] == ["present", "absent", "unsure", None])
+    wait_until(lambda: not plugin._lingering._stores)
+    assert not list(path.parent.glob("*-answers-*"))
+    plugin.open(path)
+    assert plugin.labelling.session.n_answered == 3

@@ -262,9 +262,9 @@ def test_keys_of_the_labels():
 
 
 def test_the_cores_error_line_is_found():
-    assert error_line("warning: a\nerror: b is wrong\n", 1) == "b is wrong"
-    assert error_line("Traceback\nKeyError: 'x'\n", 1) == "KeyError: 'x'"
-    assert "exit code 9" in error_line("", 9)
+    assert error_line("owl-geo", "warning: a\nerror: b is wrong\n", 1) == "b is wrong"
+    assert "failed: KeyError: 'x';" in error_line("owl-geo", "Traceback\nKeyError: 'x'\n", 1)
+    assert "exit code 9" in error_line("owl-geo", "", 9)
 
 
 def test_the_last_whole_line_of_progress_is_found():

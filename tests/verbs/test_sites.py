@@ -486,6 +486,16 @@ def test_folders_and_layers_of_ones_own(tmp_path: Path) -> None:
         import_answers(run, tmp_path / "t.gpkg", annotator="ben")
 
 
+@pytest.mark.parametrize("suffix", ["xlsx", "ods"])
+def test_a_spreadsheet_says_how_answers_and_places_are_saved(tmp_path: Path, suffix: str) -> None:
+    run = made(tmp_path)
+    path = tmp_path / f"batch.{suffix}"  # as QGIS saves a batch
+    pyogrio.write_dataframe(pd.DataFrame({"patch_id": ["s/0/0"], "label": ["present"]}), path)
+    says = r"is a spreadsheet; save .* as CSV, answers with the columns patch_id and label, places"
+    with pytest.raises(BatchError, match=says):
+        import_answers(run, path, annotator="ben")
+
+
 def test_files_that_are_no_sites_here(tmp_path: Path) -> None:
     run = made(tmp_path)
     far = sites(tmp_path / "far.gpkg", [shapely.Point(at(900, 900))])

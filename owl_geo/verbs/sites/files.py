@@ -8,6 +8,7 @@ from pathlib import Path
 
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.disk import gpkg
+from owl_geo.errors import BatchError
 from owl_geo.ground import vector_files
 from owl_geo.ground.raster_files import is_raster
 from owl_geo.ground.vector import UNREADABLE
@@ -16,6 +17,18 @@ from owl_geo.schema import BATCH_LAYER, LABELS_LAYER
 LAYER = "|layername="  # between a file and one of its layers
 
 _SQLITE = b"SQLite format 3\x00"
+_SHEETS = (".xlsx", ".xls", ".ods")
+
+
+def check_no_sheet(path: str) -> None:
+    """Raise BatchError for a spreadsheet, in which GDAL finds no places, even those of QGIS."""
+    file = Path(path.partition(LAYER)[0])
+    if file.suffix.lower() in _SHEETS and file.is_file():
+        raise BatchError(
+            f"{file} is a spreadsheet",
+            remedy="save the sheet as CSV, answers with the columns patch_id and label, places "
+            "with lon and lat, or WKT",
+        )
 
 
 def is_sites(path: str) -> bool:

@@ -93,6 +93,10 @@
         <source>Comment on this patch (C)</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>QT_LAYOUT_DIRECTION</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>Labelling</name>
     <message>
@@ -146,10 +150,6 @@
 </context><context>
     <name>Troubles</name>
     <message>
-        <source>answers cannot be saved in {path} ({reason}); they are kept and will be tried again</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>the batch with your answers was saved as {path}; owl-geo ingest accepts it</source>
         <translation type="unfinished" />
     </message>
@@ -185,6 +185,10 @@
         <source>Save as a new file</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>answers cannot be saved in {path} ({reason}); carry on, they are kept; see that there is room on the disk and that the file may be written</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>Others</name>
     <message>
@@ -210,15 +214,19 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>F8 brings them back.</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Keys go to: {panel}.</source>
         <translation type="unfinished" />
     </message>
     <message>
         <source>another tool</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{key} brings them back.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Plugins &gt; owl-geo &gt; Label with clicks and keys</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -369,10 +377,6 @@
     </message>
     <message>
         <source>{path} does not list its classes: it is not a batch of owl-geo, or another program saved it again</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>owl-geo ended with exit code {code}</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -600,10 +604,6 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>owl-geo {command} returned no batch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Cuts scenes into patches, computes the concepts and makes a run folder.
 
 Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, or single-band files. Name bands by number, description or common name, separated by commas: B2,B3,B4,B8. An OSM extract adds ready-made concepts. The last class is the one you are searching for. If you know some targets, give their points, lines or polygons as examples: the first batch is then mostly what is like them.</source>
@@ -643,6 +643,22 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Open run folder</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{program} was killed, perhaps for lack of memory; start it again to continue</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>exit code {code}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{program} failed: {line}; run owl-geo doctor, or choose another program in Settings</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{program} {command} returned no batch; is it owl-geo? Choose another in Settings</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -701,6 +717,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Review what the model finds</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the layer {name} has edits that are not saved, so the panel does not show them; save or discard them, or they replace later answers</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -883,6 +903,14 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Settings…</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the layer {name} has edits that are not saved; save or discard them</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the next batch is ready; Return opens it</source>
         <translation type="unfinished" />
     </message>
 </context><context>
