@@ -203,9 +203,10 @@ def _across(x: Any, within: Any) -> Any:
 
 @compiled(fastmath=_IN_ANY_ORDER)
 def _down(x: Any, width: Any) -> Any:
+    below = x[width:]  # whose indices, unlike a sum, are never negative: the loop has no branch
     total = 0.0
-    for i in range(len(x) - width):
-        total += np.float64(abs(x[i + width] - x[i]))
+    for i in range(len(below)):
+        total += np.float64(abs(below[i] - x[i]))
     return total
 
 

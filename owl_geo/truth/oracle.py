@@ -51,8 +51,8 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
     """Return the true class of each patch, object ``(n,)``, None where it is not known.
 
     A patch has the class with the largest share of it, if that reaches ``min_share``, and
-    otherwise the first class, the background. Where ground that is not known could decide
-    otherwise, neither is known. Raises ConfigError or LayerError for a truth that cannot be read,
+    otherwise the first class, the background. Where two classes have as much of it, or ground that
+    is not known could decide otherwise, neither is known. Raises ConfigError or LayerError for a truth that cannot be read,
     covers none of the patches, or lacks the column or values in the settings; patches that are
     ``a_part`` of a pool may lie beyond it, and need not have any of the values.
     """
@@ -78,10 +78,11 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
     labels = np.where(has_class, np.array(wanted, dtype=object)[best], classes[0])
     # unknown ground may lift a patch to the threshold, or another class above the largest
     may_reach = ~has_class & (largest + unknown >= least)
-    may_pass = np.zeros(len(best), dtype=bool)
+    is_open = np.zeros(len(best), dtype=bool)
     if len(wanted) > 1:
-        may_pass = np.partition(shares, -2, axis=1)[:, -2] + unknown > largest + ROUNDING
-    labels[may_reach | (has_class & may_pass)] = None
+        second = np.partition(shares, -2, axis=1)[:, -2]
+        is_open = (second >= largest - ROUNDING) | (second + unknown > largest + ROUNDING)
+    labels[may_reach | (has_class & is_open)] = None
     return labels
 
 

@@ -38,7 +38,7 @@ class Status:
     askable: int  # neither answered nor held out
     held_out: int
     batches: int
-    asked: int  # patches in all batches
+    asked: int  # patches in the batches; one that was asked again counts once
     labels: dict[str, int]  # answered patches by label, the most frequent first
     model: RoundMetrics | None  # of the newest model that has seen labels
     left: TargetsLeft | None  # estimated from the audit; None while none of it is answered
@@ -77,7 +77,7 @@ def status(run: AnyRun) -> Status:
         askable=askable,
         held_out=int(run.truth["held_out"].sum()) if run.truth is not None else 0,
         batches=len(asked),
-        asked=sum(len(entry.patch_ids) for entry in asked),
+        asked=len({patch for entry in asked for patch in entry.patch_ids}),
         labels={str(label): int(n) for label, n in current["label"].value_counts().items()},
         model=model,
         left=left,

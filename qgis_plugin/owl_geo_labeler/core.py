@@ -12,7 +12,7 @@ translate = QCoreApplication.translate
 # QGIS sets these for its own Python, GDAL and PROJ; they break another Python
 _OF_QGIS = ("PYTHONHOME", "PYTHONPATH", "GDAL_DATA", "GDAL_DRIVER_PATH", "PROJ_LIB", "PROJ_DATA")
 _STOPPED = (130, 143)  # exit codes after an interruption
-_PROGRESS = re.compile(r"[^:]+: \d+ of \d+ \(\d+ ?%\)")  # how owl-geo reports its progress
+_PROGRESS = re.compile(r"[^:]+: [\d,]+ of [\d,]+ \(\d+ ?%\)")  # how owl-geo reports its progress
 
 
 def environment() -> QProcessEnvironment:

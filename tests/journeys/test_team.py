@@ -260,6 +260,7 @@ def test_ties_leave_room_for_what_is_new(tmp_path: Path) -> None:
     again = query(run, annotators=["ana", "ben"])
     assert len(again.patch_ids) == 10
     assert len(set(again.patch_ids) & set(entry.patch_ids)) >= 5
+    assert status(run).asked == len({*entry.patch_ids, *again.patch_ids}) <= 15
     assert set(again.patch_ids[:5]) <= set(entry.patch_ids)
 
 

@@ -132,6 +132,20 @@ def test_a_point_may_lie_in_several_patches_that_overlap(tmp_path) -> None:
     assert np.flatnonzero(found == "present").tolist() == list(range(6, 16))
 
 
+def test_classes_that_share_a_patch_alike_are_not_known(tmp_path) -> None:
+    """Whatever their order, and unlike a class beside the background."""
+    values = {"mine": ["mine"], "field": ["field"]}
+    points = [shapely.Point(5e5 + x, 5e6 - 50) for x in (130, 170, 230, 270, 330)]
+    shapes = [*points, square(4, 0, 0.5, 1), square(4.5, 0, 0.5, 1)]
+    kinds = ["mine", "field", "mine", "none", "field", "field", "mine"]
+    for order in (slice(None), slice(None, None, -1)):
+        path = layer(tmp_path / f"t{order.step}.gpkg", shapes[order], kind=kinds[order])
+        for names in (("none", "mine", "field"), ("none", "field", "mine")):
+            oracle = {"path": path, "column": "kind", "values": values}
+            found = labels(oracle, classes=names)
+            assert found[0].tolist() == ["none", None, "mine", "field", None, "none"]
+
+
 def test_a_line_counts_for_the_patches_that_it_crosses(tmp_path) -> None:
     row = [(5e5 + 150, 5e6 - 250), (5e5 + 350, 5e6 - 250)]
     path = layer(tmp_path / "t.gpkg", [shapely.LineString(row)])
