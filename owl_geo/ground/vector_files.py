@@ -209,7 +209,7 @@ def _check_commas(source: _Source) -> None:
         return
     for delimiter in _DELIMITERS:
         with (
-            open(source.path, encoding="utf-8-sig", errors="replace", newline="") as file,
+            Path(source.path).open(encoding="utf-8-sig", errors="replace", newline="") as file,
             suppress(csv.Error),  # a value that is too long for Python
         ):
             rows = csv.reader(file, delimiter=delimiter)
