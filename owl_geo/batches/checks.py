@@ -47,7 +47,8 @@ def utc_time(path: Path, patch_id: str, text: str | None) -> str | None:
     try:
         moment = datetime.fromisoformat(text)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return aware.astimezone(UTC).strftime(TIME_FORMAT)
+        aware = aware.astimezone(UTC)
+        return f"{aware.year:04}{aware.strftime(TIME_FORMAT.removeprefix('%Y'))}"  # 1 is not padded
     except (ValueError, OverflowError) as error:  # the latter at the ends of the calendar
         raise BatchError(
             f"{path}: labelled_at of patch {patch_id!r} is {brief(text)}, which is not a time",

@@ -6,10 +6,11 @@ be told which columns of a CSV hold coordinates, and where in an archive the dat
 
 from __future__ import annotations
 
+import csv
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,10 +22,12 @@ from pyproj import CRS
 
 from owl_geo.disk.text_files import encoding_of, is_utf8
 from owl_geo.ground import geoparquet
+from owl_geo.wording import counted
 
 _CSV = (".csv", ".tsv")
 _OSM = (".osm", ".pbf")
 _LATIN = "ISO-8859-1"
+_DELIMITERS = (",", ";", "\t", "|")
 _IN_ARCHIVES = (
     *_OSM,
     ".shp",
@@ -123,6 +126,7 @@ def read(
                 source.path, columns=columns, **options, **source.options
             )
             if source.is_csv and isinstance(table, gpd.GeoDataFrame):
+                _check_commas(source)
                 table = _placed(table, source, crs, options)
     if crs is None or not isinstance(table, gpd.GeoDataFrame) or table.crs is not None:
         return table
@@ -193,6 +197,36 @@ def _info(path: str, **options: Any) -> dict[str, Any]:
         return dict(pyogrio.read_info(path, **options))
     except UnicodeDecodeError:  # what spreadsheets save as CSV on many a computer
         return dict(pyogrio.read_info(path, encoding=_LATIN, **options))
+
+
+def _check_commas(source: _Source) -> None:
+    """Raise ValueError for a row whose coordinates are cut at a decimal comma.
+
+    Where the values are separated by commas too, the row has more of them than the header, and GDAL
+    leaves out the last ones. A text at the end, such as a note, may have commas.
+    """
+    if len(source.columns) < 2:
+        return
+    for delimiter in _DELIMITERS:
+        with (
+            Path(source.path).open(encoding="utf-8-sig", errors="replace", newline="") as file,
+            suppress(csv.Error),  # a value that is too long for Python
+        ):
+            rows = csv.reader(file, delimiter=delimiter)
+            header = [name.strip() for name in next(rows, [])]
+            at = [header.index(name) for name in map(str.strip, source.columns) if name in header]
+            if len(at) < 2:
+                continue
+            for row in rows:
+                if len(row) <= len(header) or not any(row[len(header) :]):
+                    continue
+                if not all("." in row[column] for column in at):
+                    raise ValueError(
+                        f"line {rows.line_num} has {counted(len(row), 'value')}, the header "
+                        f"{len(header)}: numbers with a decimal comma need quotes, or a file whose "
+                        "values are separated by semicolons"
+                    )
+            return
 
 
 def _placed(

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -38,13 +39,15 @@ class AnsweredRun:
     """The run whose answers a store keeps.
 
     ``crs`` is that of the footprints passed to the store; None suffices to read answers. Messages
-    name the folder as it is ``called``, None = as it is.
+    name the folder as it is ``called``, None = as it is. A store refuses to read answers that count
+    and have none of the ``labels``, None = any.
     """
 
     folder: Path
     run_id: str
     crs: object
     called: Path | None = None
+    labels: tuple[str, ...] | None = None
 
 
 class LabelStore(ABC):
@@ -206,16 +209,34 @@ def _decided(history: pd.DataFrame) -> pd.DataFrame:
     return table.astype({"seq": np.int64, "tied": bool})
 
 
-def _moments(history: pd.DataFrame) -> list[Any]:
-    """Return the times of answers, to be compared."""
-    written: list[Any] = history["labelled_at"].tolist()
-    if all(isinstance(text, str) and _COMPARABLE.fullmatch(text) for text in written):
+def _moments(history: pd.DataFrame) -> list[str]:
+    """Return the times of answers as texts, to be compared."""
+    written: list[str] = history["labelled_at"].tolist()
+    if all(map(is_plain_time, written)):
         return written
-    return list(pd.to_datetime(history["labelled_at"], utc=True, format="ISO8601"))
+    return [sortable_time(text) or "" for text in written]
 
 
-# of TIME_FORMAT, in which the order of the texts is that of the times
-_COMPARABLE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_PLAIN_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+
+
+def is_plain_time(text: object) -> bool:
+    """Return whether a time is of TIME_FORMAT, in which the order of the texts is theirs."""
+    return isinstance(text, str) and _PLAIN_TIME.fullmatch(text) is not None
+
+
+def sortable_time(text: str) -> str | None:
+    """Return an ISO 8601 time as a text in the order of all such texts; None if it is not a time.
+
+    Without an offset it is taken as UTC. Earlier versions stored years of less than four digits.
+    """
+    year, dash, rest = text.partition("-")
+    try:
+        moment = datetime.fromisoformat(f"{year.zfill(4)}{dash}{rest}")
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError):  # the latter at the ends of the calendar
+        return None
 
 
 def _open(history: pd.DataFrame, decided: pd.DataFrame) -> list[str]:

@@ -30,6 +30,7 @@ from owl_geo.labels.base import (
     not_stored,
     reprojected,
 )
+from owl_geo.labels.checks import check_meaning, check_rows
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
 from owl_geo.settings.stores import known_addresses
@@ -62,19 +63,27 @@ class GeoPackageLabels(LabelStore):
 
     ``crs`` is that of the footprints. The first ``append`` creates the file; until then the
     history is empty. A file in another CRS keeps it: footprints are reprojected to it. Messages
-    name the path as it is ``called``, None = as it is.
+    name the path as it is ``called``, None = as it is. Reading refuses what somebody has edited
+    into what is no answer, or into one that counts and has none of the ``labels``, None = any.
     """
 
-    def __init__(self, path: str | Path, crs: object, called: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        crs: object,
+        called: Path | None = None,
+        labels: tuple[str, ...] | None = None,
+    ) -> None:
         self.path = Path(path)
         self.crs = crs
         self._called = called or self.path
+        self._labels = labels
 
     @classmethod
     def of_run(cls, address: str | None, run: AnsweredRun) -> Self:
         """Return the store in a run's folder, which needs no address."""
         called = None if run.called is None else run.called / FILE_NAME
-        return cls(run.folder / FILE_NAME, run.crs, called)
+        return cls(run.folder / FILE_NAME, run.crs, called, run.labels)
 
     @property
     def place(self) -> str:
@@ -114,7 +123,7 @@ class GeoPackageLabels(LabelStore):
                 connection.execute("PRAGMA synchronous = FULL")
                 # lock before reading, so that no other process adds to the history compared with
                 connection.execute("BEGIN IMMEDIATE")
-                new = not_stored(answers, _read(connection))
+                new = not_stored(answers, self._read(connection))
                 if new:
                     polygons = [footprints[answer.patch_id] for answer in new]
                     _insert(connection, new, polygons, self.crs)
@@ -167,9 +176,16 @@ class GeoPackageLabels(LabelStore):
     def history(self) -> pd.DataFrame:
         """Return all answers in order of arrival: seq, patch_id, label, annotator, ..."""
         if not self.path.exists():
-            return _read(None)
+            return _typed([])
         with self._one_line("read"), self._open() as connection:
-            return _read(connection)
+            return self._read(connection)
+
+    def _read(self, connection: sqlite3.Connection) -> pd.DataFrame:
+        rows = connection.execute(_HISTORY).fetchall()
+        check_rows(rows, self.place)
+        table = _typed(rows)
+        check_meaning(table, self.place, self._labels)
+        return table
 
     def count(self) -> int:
         """Return how many answers the history has."""
@@ -215,8 +231,7 @@ class GeoPackageLabels(LabelStore):
             raise RunError(message, remedy=remedy) from error
 
 
-def _read(connection: sqlite3.Connection | None) -> pd.DataFrame:
-    rows = [] if connection is None else connection.execute(_HISTORY).fetchall()
+def _typed(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(HISTORY_COLUMNS), dtype=object)
     return table.astype({"seq": np.int64, "round": np.int64})
 

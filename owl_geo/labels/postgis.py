@@ -25,6 +25,7 @@ from owl_geo.labels.base import (
     not_stored,
     reprojected,
 )
+from owl_geo.labels.checks import check_meaning
 from owl_geo.labels.database import Database
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS
@@ -66,16 +67,23 @@ class PostGISLabels(LabelStore):
     has_layers = True
     has_administration = True
 
-    def __init__(self, database: Database, run_id: str, crs: object) -> None:
+    def __init__(
+        self,
+        database: Database,
+        run_id: str,
+        crs: object,
+        labels: tuple[str, ...] | None = None,
+    ) -> None:
         self.database = database
         self.run_id = run_id
         self.crs = crs
+        self._labels = labels
 
     @classmethod
     def of_run(cls, address: str | None, run: AnsweredRun) -> Self:
         """Return a run's store in the database at ``address``; see ``Database`` for RunError."""
         assert address is not None  # this store is chosen by an address's scheme
-        return cls(Database(address), run.run_id, run.crs)
+        return cls(Database(address), run.run_id, run.crs, run.labels)
 
     @property
     def place(self) -> str:
@@ -142,7 +150,9 @@ class PostGISLabels(LabelStore):
 
     def history(self) -> pd.DataFrame:
         """Return all answers in order of arrival: seq, patch_id, label, annotator, ..."""
-        return self.database.work("read the answers", self._read_if_known)
+        history = self.database.work("read the answers", self._read_if_known)
+        check_meaning(history, self.place, self._labels)
+        return history
 
     def count(self) -> int:
         """Return how many answers the history has."""

@@ -20,7 +20,7 @@ import pandas as pd
 from pyproj import CRS
 
 from owl_geo.disk.atomic import finish_replacing, locked
-from owl_geo.errors import BusyError, RunError
+from owl_geo.errors import BusyError, RunError, SourceError
 from owl_geo.labels import AnsweredRun, LabelStore, open_store, settled
 from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
@@ -28,6 +28,7 @@ from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
 from owl_geo.run_folder.paths import FEATURES, LOCK, WAITING, RunPaths, no_run
 from owl_geo.run_folder.records import Round, grid_record
+from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
@@ -195,15 +196,25 @@ class Run:
         ``crs`` is the CRS of the footprints, instead of the run's own.
         """
         crs = self.crs if crs is None else crs
-        owner = AnsweredRun(self.path, self.settings.run_id, crs, self.called)
+        labels = (*self.settings.classes, *RESERVED_LABELS) if check else None
+        owner = AnsweredRun(self.path, self.settings.run_id, crs, self.called, labels)
         return open_store(self.settings.labels, owner, check=check)
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
-        """Return the answers as positions in the index; those after ``seen`` are fresh."""
+        """Return the answers as positions in the index; those after ``seen`` are fresh.
+
+        Raises RunError where the index lacks an answered patch.
+        """
         from owl_geo.search.records import Answers, class_numbers  # takes a while to import
 
         current, tied = settled(history)
-        closed = self.index.positions(current["patch_id"].tolist())
+        try:
+            closed = self.index.positions(current["patch_id"].tolist())
+        except SourceError as error:
+            raise RunError(
+                f"{self.labels.place} has an answer to another pool's patch: {error}",
+                remedy="correct it where it was edited, or restore it",
+            ) from error
         has_class = current["label"].isin(self.settings.classes).to_numpy(dtype=bool)
         labelled = current[has_class]
         return Answers(

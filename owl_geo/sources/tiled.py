@@ -301,7 +301,8 @@ class _Layout:
             raise SourceError(
                 f"the patch index does not fit the scenes: {index['patch_id'][outside].iloc[0]} "
                 "reaches past the edge",
-                remedy="the scene was replaced, or patch_size changed",
+                remedy="the scene was replaced, or patch_size changed: restore it, or run `owl-geo "
+                "init RUN --update`",
             )
         return cls(index, windows)
 

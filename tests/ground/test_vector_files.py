@@ -327,6 +327,38 @@ def test_csv_of_something_else_than_it_promises(tmp_path: Path, text: str, why: 
         read(str(tmp_path / "a.csv"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lon,lat\n8.9,47.1\n8,45,47,19\n",
+        "\ufefflon,lat\n8,45,47,19\n",
+        "name,lat,lon\na,47,19,8,45\n",
+        '"lat","lon","name"\n47,19,8,45,"a, b"\n',
+        "x,y,use\n512345,67,5234567,8,wood\n",
+    ],
+)
+def test_csv_whose_decimal_commas_separate_values(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"line \d has \d values, the header \d: numbers"):
+        read(str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lon,lat\n9.5,47.1,\n",
+        "lon,lat,note\n9.5,47.1,wood, old\n",
+        "\ufefflon , lat,note\n9.5,47.1,a,b,c\n",
+        'lon;lat;note\n"9,5";"47,1";a\n',
+        "lon;lat\n9,5;47,1\n",
+        "lon\tlat\n9,5\t47,1\n",
+    ],
+)
+def test_csv_whose_further_commas_cut_no_number(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    assert shapely.get_coordinates(read(str(tmp_path / "a.csv")).geometry).tolist() == [[9.5, 47.1]]
+
+
 def test_csv_of_wkt_or_of_no_place(tmp_path: Path) -> None:
     rows = "".join(f'{use};"{shape.wkt}"\n' for use, shape in zip("ab", SQUARES, strict=True))
     (tmp_path / "a.csv").write_text("use;geometry\n" + rows)
