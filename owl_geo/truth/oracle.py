@@ -52,9 +52,10 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
 
     A patch has the class with the largest share of it, if that reaches ``min_share``, and
     otherwise the first class, the background. Where two classes have as much of it, or ground that
-    is not known could decide otherwise, neither is known. Raises ConfigError or LayerError for a truth that cannot be read,
-    covers none of the patches, or lacks the column or values in the settings; patches that are
-    ``a_part`` of a pool may lie beyond it, and need not have any of the values.
+    is not known could decide otherwise, neither is known. Raises ConfigError or LayerError for a
+    truth that cannot be read, covers none of the patches, or lacks the column or values in the
+    settings; patches that are ``a_part`` of a pool may lie beyond it, and need not have any of the
+    values.
     """
     oracle = settings.oracle
     assert oracle is not None

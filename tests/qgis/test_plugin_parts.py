@@ -268,8 +268,8 @@ def test_the_cores_error_line_is_found():
 
 
 def test_the_last_whole_line_of_progress_is_found():
-    said = "warning: a: b\nScoring: 20 of 100 (20 %), about 10 s left\nNext: label it\nScoring: 3"
-    assert progress_line(said) == "Scoring: 20 of 100 (20 %), about 10 s left"
+    last = "Scoring: 2,000 of 10,000 (20 %), about 10 s left"
+    assert progress_line(f"warning: a: b\n{last}\nNext: label it\nScoring: 3") == last
     assert progress_line("Cross-validation: 1 of 5 (20 %)\n") == "Cross-validation: 1 of 5 (20 %)"
     assert progress_line("warning: scene: 3 of 4 are dark\n") == ""
 
