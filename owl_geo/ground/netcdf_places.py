@@ -2,7 +2,8 @@
 
 GDAL places a variable by the attribute ``GeoTransform`` of its grid mapping, which stays that of
 the whole raster where xarray cuts out a part or turns rows around, takes coordinates in kilometres
-for metres, and leaves out the turn of a raster that it wrote itself.
+for metres, leaves out the turn of a raster that it wrote itself, and spreads rows evenly over a gap
+between them, since it compares three steps alone: the first, the middle and the last.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _OFF = 0.75  # pixels: whether coordinates are centres or corners is not what is asked here
+_UNEVEN = 0.25  # pixels that one may be off its place in a row of even steps, by rounding
 _ROWS = 16  # that are compared
 _KILOMETRES = ("km", "kilometer", "kilometers", "kilometre", "kilometres")
 _REMEDY = "add --source cube where it is a scene, else write it as a GeoTIFF first"
@@ -71,7 +73,8 @@ def _compared(dataset: rasterio.DatasetReader, file: str) -> Fault | None:
             return None
         y, x = (_coordinates(content, dim, dataset) for dim in variable.dims[-2:])
         variable = variable.isel(dict.fromkeys(variable.dims[:-2], 0))
-        return _elsewhere(dataset, x, y) or _mirrored(dataset, variable, x, y)
+        fault = _elsewhere(dataset, x, y) or _uneven(dataset, x, y)
+        return fault or _mirrored(dataset, variable, x, y)
 
 
 def _is_placed(content: xr.Dataset, dim: object) -> bool:
@@ -106,6 +109,25 @@ def _elsewhere(dataset: rasterio.DatasetReader, x: AnyArray, y: AnyArray) -> Fau
                 f"and not {west:g} to {east:g}"
             )
             return Fault(what, _REMEDY)
+    return None
+
+
+def _uneven(dataset: rasterio.DatasetReader, x: AnyArray, y: AnyArray) -> Fault | None:
+    """Return a fault where GDAL spreads pixels evenly whose coordinates are not."""
+    in_degrees = dataset.crs is not None and dataset.crs.is_geographic
+    for name, values in (("columns", x), ("rows", y)):
+        places = values.astype(np.float64)
+        if values is x and in_degrees:
+            places = np.unwrap(places, period=360.0)
+        even = np.linspace(places[0], places[-1], places.size)
+        step = abs(places[-1] - places[0]) / max(places.size - 1, 1)
+        off = float(np.abs(places - even).max())
+        if step > 0 and off > _UNEVEN * step:
+            return Fault(
+                f"is put elsewhere by GDAL than by its coordinates: its {name} are spaced "
+                f"irregularly, up to {off / step:.3g} pixels off",
+                "resample it to a regular grid first",
+            )
     return None
 
 

@@ -71,6 +71,20 @@ def test_rows_that_were_turned_around_are_not_read_upside_down(axis: str, tmp_pa
     assert grid.transform == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("axis", ["y", "x"])
+def test_pixels_are_not_spread_evenly_over_a_gap(axis: str, tmp_path: Path) -> None:
+    """GDAL compares the first, the middle and the last step, and takes the mean for all."""
+    content = _one_band(units="m")
+    kept = np.delete(np.arange(content.sizes[axis]), [4, 5, 6])
+    path = write_netcdf(tmp_path / "a.nc", content.isel({axis: kept}))
+    with rasterio.open(path) as dataset:
+        assert not dataset.transform.is_identity  # GDAL has seen nothing
+    named = {"y": "rows", "x": "columns"}[axis]
+    _refused(path, f"its {named} are spaced irregularly, up to [12][.][0-9]* pixels off; resample")
+    with pytest.raises(SourceError, match="spaced irregularly"):
+        CubeSource(path, patch_size=10)
+
+
 def test_kilometres_are_not_taken_for_metres(tmp_path: Path) -> None:
     content = _one_band(units="km")
     path = write_netcdf(tmp_path / "a.nc", content)
