@@ -287,7 +287,7 @@ def test_a_thousand_scenes_are_no_thousand_lines(tmp_path) -> None:
     made = owl("init", "r", "--scene", "*.tif", "--patch-size", "8", "-v", cwd=tmp_path)
     assert "  and 2 more; -v lists them all" in made.stdout.splitlines()
     seen = re.findall(
-        r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info: scene (\d+): 1 patches, [\d.]+ s$",
+        r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info: scene (\d+): 1 patch, [\d.]+ s$",
         made.stderr,
         flags=re.MULTILINE,
     )
