@@ -16,7 +16,7 @@ from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from owl_geo.labels import LabelStore
-    from owl_geo.settings.config import Settings
+    from owl_geo.run_folder.folder import Run
 
 PASSWORD = "OWL_GEO_NEW_PASSWORD"  # noqa: S105 - the name of a variable
 
@@ -53,7 +53,9 @@ def init(run_path: Path, lease_minutes: float | None) -> None:
     It needs PostGIS, and a role with CREATE on the database and CREATEROLE. Answers in the store
     are kept; --lease-minutes can be changed later.
     """
-    settings, label_store = _open(run_path)
+    run, label_store = _open(run_path)
+    settings = run.settings
+    run.check_ground(label_store)
     lease = None if lease_minutes is None else timedelta(minutes=lease_minutes)
     is_new = label_store.administration().set_up(settings.classes, settings.positive, lease)
     already = "" if is_new else f" already, with {counted(label_store.count(), 'answer')}"
@@ -99,7 +101,7 @@ def annotator(run_path: Path, name: str, revoke: bool) -> None:
 @opt.common
 def status(run_path: Path) -> None:
     """Show how much each annotator answered, the published batches, and who is looking at what."""
-    settings, label_store = _open(run_path)
+    run, label_store = _open(run_path)
     administration = label_store.administration()
     label_store.check_ready()
     now = administration.state()
@@ -113,7 +115,7 @@ def status(run_path: Path) -> None:
         f"{printable(lease.annotator)}: {lease.patch_id} until {lease.expires_at:%H:%M} UTC"
         for lease in now.leases
     ]
-    click.echo(f"{'Store:':<12}{label_store.place}, run {settings.run_id}")
+    click.echo(f"{'Store:':<12}{label_store.place}, run {run.settings.run_id}")
     click.echo(f"{'Annotators:':<12}{', '.join(map(printable, people)) or 'none yet'}")
     for title, lines in (("Answers", answers), ("Batches", batches), ("Leases", leases)):
         for number, line in enumerate(lines or ["none"]):
@@ -132,9 +134,9 @@ def _ask_for_password(name: str) -> str:
     return typed
 
 
-def _open(run_path: Path) -> tuple[Settings, LabelStore]:
+def _open(run_path: Path) -> tuple[Run, LabelStore]:
     from owl_geo.run_folder.folder import Run
 
     run = Run(run_path)
     # the commands that learn refuse answers in a file
-    return run.settings, run.label_store(check=False)
+    return run, run.label_store(check=False)

@@ -115,6 +115,14 @@ class LabelStore(ABC):
     def check_ready(self) -> None:  # noqa: B027 - most stores are ready
         """Raise RunError where something must be done before the store can take answers."""
 
+    def ground(self) -> dict[str, shapely.Polygon]:
+        """Return footprints of patches that the store knows, in EPSG:4326, by patch_id.
+
+        At least one of each scene, where the store is outside the folder: a run that was made alike
+        over other ground may have filled it. Others have none to tell.
+        """
+        return {}
+
     def reproject(self) -> None:  # noqa: B027 - a store may keep footprints in a CRS of its own
         """Reproject the stored footprints to the run's CRS, which has become EPSG:4326."""
 

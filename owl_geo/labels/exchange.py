@@ -109,7 +109,7 @@ def read_answers(path: Path) -> ReadAnswers:
     answers = pd.DataFrame(texts, dtype=object)  # otherwise None would become NaN
     outlines = table[WKT] if WKT in table.columns else pd.Series([None] * len(table), dtype=object)
     shapes = _shapes(outlines.to_numpy(dtype=object))
-    corners, points = _corners(shapes), _points(shapes)
+    corners, points = corners_of(shapes), _points(shapes)
     if (np.abs(corners) > _LARGEST).any() or (np.abs(points) > _LARGEST).any():
         raise BatchError(
             f"{path}: the outlines in its column {WKT!r} are not in longitude and latitude",
@@ -133,8 +133,8 @@ def _points(shapes: NDArray[np.object_]) -> Points:
     return points
 
 
-def _corners(shapes: NDArray[np.object_]) -> Points:
-    """Return the corners of outlines; NaN where there is no area."""
+def corners_of(shapes: NDArray[np.object_]) -> Points:
+    """Return the corners of outlines ``(n, 4, 2)``; NaN where there is no area."""
     corners = np.full((len(shapes), 4, 2), np.nan)
     for row, shape in enumerate(shapes):
         if isinstance(shape, shapely.Polygon | shapely.MultiPolygon):

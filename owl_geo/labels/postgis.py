@@ -26,7 +26,7 @@ from owl_geo.labels.base import (
     reprojected,
 )
 from owl_geo.labels.checks import check_meaning
-from owl_geo.labels.database import Database
+from owl_geo.labels.database import Database, driver
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS
 from owl_geo.types import Answer
@@ -38,6 +38,17 @@ _HISTORY = (
     "SELECT seq, patch_id, label, annotator, labelled_at, batch_id, round, comment"
     " FROM owl_geo.answers WHERE run_id = :run"
 )
+# One patch of each scene, of those that were answered or published.
+_GROUND = r"""
+SELECT DISTINCT ON (regexp_replace(p.patch_id, '/[^/]*/[^/]*$', '')) p.patch_id, p.footprint::text
+FROM (
+    SELECT patch_id, geom AS footprint FROM owl_geo.answers WHERE run_id = %(run)s
+    UNION ALL
+    SELECT t.patch_id, t.footprint FROM owl_geo.tasks t JOIN owl_geo.batches b USING (batch_id)
+        WHERE b.run_id = %(run)s
+) p
+ORDER BY regexp_replace(p.patch_id, '/[^/]*/[^/]*$', ''), p.patch_id
+"""
 _PATIENCE = "SELECT set_config('lock_timeout', '30s', true), set_config('timezone', 'UTC', true)"
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('owl_geo:' || :run, 0))"
 _INSERT = """
@@ -166,6 +177,19 @@ class PostGISLabels(LabelStore):
             return int(connection.execute(text(query), {"run": self.run_id}).scalar_one())
 
         return self.database.work("read the answers", count)
+
+    def ground(self) -> dict[str, shapely.Polygon]:
+        """Return a footprint of each scene in EPSG:4326, by patch_id; see ``LabelStore``."""
+
+        def read(connection: Connection) -> list[tuple[str, str]]:
+            if not self._knows_run(connection):
+                return []
+            return driver(connection).execute(_GROUND.encode(), {"run": self.run_id}).fetchall()
+
+        if self.crs is None:  # the store has no place for them
+            return {}
+        rows = self.database.work("read where the answers are", read)
+        return {patch: shapely.from_wkb(footprint) for patch, footprint in rows}
 
     def check_ready(self) -> None:
         """Raise RunError where the database has no store, or the run is not registered there."""

@@ -21,7 +21,9 @@ from pyproj import CRS
 
 from owl_geo.disk.atomic import finish_replacing, locked
 from owl_geo.errors import BusyError, RunError, SourceError
+from owl_geo.ground.same_ground import are_shown
 from owl_geo.labels import AnsweredRun, LabelStore, open_store, settled
+from owl_geo.labels.exchange import corners_of
 from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
@@ -34,7 +36,7 @@ from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import in_short, known_bands
 from owl_geo.sources.base import PatchSource, PoolSource, find_positions
-from owl_geo.types import BoolArray, SceneGrid
+from owl_geo.types import AnyArray, BoolArray, SceneGrid
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -198,7 +200,31 @@ class Run:
         crs = self.crs if crs is None else crs
         labels = (*self.settings.classes, *RESERVED_LABELS) if check else None
         owner = AnsweredRun(self.path, self.settings.run_id, crs, self.called, labels)
-        return open_store(self.settings.labels, owner, check=check)
+        store = open_store(self.settings.labels, owner, check=check)
+        if check:
+            self.check_ground(store)
+        return store
+
+    def check_ground(self, store: LabelStore) -> None:
+        """Raise RunError where the store knows patches under these names on other ground.
+
+        Another run has the same id where it was made with the same settings and the same names.
+        """
+        ground = store.ground()
+        if not ground:
+            return
+        names: AnyArray = np.array(list(ground), dtype=object)
+        at = find_positions(self.patches, list(ground))
+        corners = corners_of(np.array(list(ground.values()), dtype=object))
+        known = np.flatnonzero((at >= 0) & np.isfinite(corners).all(axis=(1, 2)))
+        shown = are_shown(self.index.windows.take(at[known]), corners[known])
+        elsewhere = names[known[~shown]]
+        if len(elsewhere):
+            raise RunError(
+                f"{store.place} has a run {self.settings.run_id} over other ground, where "
+                f"{elsewhere[0]} is elsewhere than in {self.called}",
+                remedy="make this run anew with another --seed, or with a database of its own",
+            )
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
         """Return the answers as positions in the index; those after ``seen`` are fresh.

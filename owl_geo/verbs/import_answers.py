@@ -110,7 +110,9 @@ def import_answers(
     _warn_of_several(path, answers)
     footprints = run.footprints(list(dict.fromkeys(answered["patch_id"])))
     # unchecked, because this is how answers from a labels.gpkg reach a store that lacks them
-    appended = run.label_store(check=False).append(answers, footprints)
+    store = run.label_store(check=False)
+    run.check_ground(store)
+    appended = store.append(answers, footprints)
     counts = labelled["label"].value_counts()
     return Ingested(
         path=path,

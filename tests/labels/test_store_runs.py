@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from in_process import Owl
 from postgis_server import Server, database_name
+from rasterio.transform import from_origin
+from rasters import coordinates, write_raster
 from searches import assert_same_story, editing, label, make
 
 from owl_geo import Run
@@ -537,6 +539,56 @@ def test_a_copy_of_a_run_with_other_batches_is_refused(
     (copy / "owl.toml").write_text(text.replace("batch_size = 4", "batch_size = 5", 1))
     with pytest.raises(RunError, match="a copy of this run published it"):
         publish(Run(copy), query(Run(copy)))
+
+
+@pytest.mark.parametrize("known_by", ["its answers", "its batch"])
+def test_a_run_made_alike_over_other_ground_is_refused(
+    known_by: str,
+    server: Server,
+    team: Database,
+    annotators: Callable[..., None],
+    tmp_path: Path,
+    owl: Owl,
+) -> None:
+    annotators("ana")
+    scene, path = tmp_path / "S.tif", tmp_path / "run"
+    words = ("init", path, "--scene", scene, "--patch-size", 8, "--labels", team.url)
+    pixels = coordinates(64, 64)
+    write_raster(scene, pixels, transform=from_origin(500_000, 5_000_000, 10, 10))
+    assert owl(*words).code == 0
+    assert owl("store", "init", path).code == 0
+    layer = publish(Run(path), query(Run(path))).layer
+    if known_by == "its answers":
+        with server.connect(database_name(team), "ana") as connection:
+            connection.execute(f"UPDATE owl_geo.\"{layer}\" SET label = 'absent'")
+    before = path.rename(tmp_path / "before")
+
+    # half of each patch is the same ground still
+    write_raster(scene, pixels, transform=from_origin(500_020, 5_000_000, 10, 10))
+    assert owl(*words).code == 0
+    assert owl("status", path).code == 0
+    shutil.rmtree(path)
+
+    write_raster(scene, pixels, transform=from_origin(600_000, 5_000_000, 10, 10))
+    assert owl(*words).code == 0
+    run_id = Run(path).settings.run_id
+    assert run_id == Run(before).settings.run_id
+    commands: tuple[tuple[str | Path, ...], ...] = (
+        ("store", "init", path),
+        ("status", path),
+        ("query", path),
+    )
+    for command in commands:
+        refused = owl(*command)
+        assert (refused.code, refused.out) == (1, "")
+        assert re.fullmatch(
+            f"error: {team.url} has a run {run_id} over other ground, where S/[0-9]+/[0-9]+ is "
+            f"elsewhere than in {path}; make this run anew with another --seed, or with a "
+            "database of its own\n",
+            refused.err,
+        )
+    assert owl(*words, "--overwrite", "--seed", 1).code == int(known_by == "its answers")
+    assert owl("status", before).code == 0
 
 
 def test_several_people_may_keep_a_store(
