@@ -1,7 +1,8 @@
 """Statistics of another raster within each patch: majority class, mean, or shares of classes.
 
 The other raster is sampled at the pixels of the scene; where its own pixels are smaller, at a grid
-refined until each of them is sampled, so that the counts are those of the raster itself.
+refined until each of them is sampled, so that the counts are those of the raster itself. For shares
+of classes, which truth decides by, the grid is also refined to where the raster's pixels end.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pyproj import CRS
 from owl_geo.concepts import UNKNOWN
 from owl_geo.concepts.extents import Extent
 from owl_geo.errors import LayerError
-from owl_geo.ground.grid import to_xy
+from owl_geo.ground.grid import pixel_of, to_xy
 from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import band_names, open_layer, values_of
@@ -33,6 +34,7 @@ _log = logging.getLogger("owl_geo")
 
 _PIXELS_AT_ONCE = 8_000_000
 _SHOWN = 20  # how many values of a raster a message lists
+_NEARLY = 0.05  # of a scene's pixel, or a part of it: edges that lie so near to each other are one
 _MOST_REFINED = 8  # at most 64 samples represent one pixel of the scene
 
 
@@ -87,7 +89,7 @@ def class_shares_of_raster(
     """
     shares = np.zeros((len(windows), len(values)))
     valid_share = np.zeros(len(windows))
-    for members, pixels, valid in _pixels(path, windows, band):
+    for members, pixels, valid in _pixels(path, windows, band, to_edges=True):
         counts = valid.sum(axis=1)
         valid_share[members] = counts / valid.shape[1]
         for i, value in enumerate(values):
@@ -139,14 +141,16 @@ def extent(path: str) -> Extent:
 
 
 def _pixels(
-    path: str, windows: Windows, band: int
+    path: str, windows: Windows, band: int, *, to_edges: bool = False
 ) -> Iterator[tuple[IntArray, AnyArray, BoolArray]]:
     """Yield positions of windows ``(k,)`` with values and validity, each ``(k, pixels)``.
 
-    Values are scaled and offset as the raster's header says.
+    Values are scaled and offset as the raster's header says. With ``to_edges``, the scene's pixels
+    are split where the edges of the raster's run through them, if few parts suffice.
     """
     order = np.argsort(windows.row_off, kind="stable")
-    windows = windows.take(order).refined(_refinement(path, windows.grid))
+    factor = _up_to_edges(path, windows.grid) if to_edges else None
+    windows = windows.take(order).refined(factor or _refinement(path, windows.grid))
     size = windows.patch_size
     rows_per_strip = max(_PIXELS_AT_ONCE // windows.grid.width, 1)
     at_once = max(_PIXELS_AT_ONCE // size**2, 1)
@@ -174,6 +178,37 @@ def _refinement(path: str, grid: SceneGrid) -> int:
         return 1
     # the tolerance absorbs differences in a datum's last digits
     return int(np.clip(math.ceil(math.sqrt(area / pixel_area) - 0.05), 1, _MOST_REFINED))
+
+
+def _up_to_edges(path: str, grid: SceneGrid) -> int | None:
+    """Return into how many pixels, along an edge, a scene's pixel splits so that none is crossed.
+
+    That is by an edge of the raster's pixels; shares are then exact. None where the raster has
+    another CRS, is turned against the scene, or is not met by a few splits.
+    """
+    with open_layer(path) as dataset:
+        if CRS.from_user_input(dataset.crs) != crs_of(grid.crs):
+            return None
+        a, b, c, d, e, f, *_ = dataset.transform
+    # three corners of the raster's first pixel, in the scene's pixels
+    origin, right, below = pixel_of(grid, np.array([[c, f], [a + c, d + f], [b + c, e + f]]))
+    extent = max(grid.height, grid.width)
+    length = np.array([below[0] - origin[0], right[1] - origin[1]])
+    askew = np.array([right[0] - origin[0], below[1] - origin[1]])
+    if not length.all() or (np.abs(askew / length[::-1]) * extent > _NEARLY).any():
+        return None
+    first = origin % length  # the edge nearest to the scene's first
+    for factor in range(1, _MOST_REFINED + 1):
+        # what a pixel is too long or too short adds up across the scene
+        drift = _beside(length * factor) * extent / np.abs(length)
+        if (_beside(first * factor) + drift <= _NEARLY).all():
+            return factor
+    return None
+
+
+def _beside(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far positions are from whole numbers."""
+    return np.abs(positions - np.rint(positions))
 
 
 def _counts(values: AnyArray, valid: BoolArray, codes: AnyArray) -> IntArray:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from concept_pools import ORIGIN, UTM, pool, scene
 from in_process import Owl
 from rasterio.transform import from_origin
@@ -47,6 +48,39 @@ def test_finer_pixels_all_have_their_say(tmp_path: Path) -> None:
     shares, valid = rasters.class_shares_of_raster(path, WINDOWS, [1, 10, 99])
     assert shares == pytest.approx(np.tile([7 / 16, 1 / 16, 0], (9, 1)))
     assert valid == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "offset", "options"),
+    [
+        (20.0, 5.0, {}),
+        (10.0, 5.0, {}),
+        (25.0, 0.0, {}),
+        (30.0, 15.0, {}),
+        (15.0, 7.5, {}),
+        (7.5, 0.0, {}),
+        (20.0, 5.0, {"south_up": True}),
+    ],
+)
+def test_shares_are_exact_where_pixels_end_within_the_scenes_own(
+    tmp_path: Path, pixel: float, offset: float, options: dict[str, bool]
+) -> None:
+    n = int(400 / pixel)
+    values = np.random.default_rng(3).integers(0, 2, (n, n)).astype("uint8")
+    west, north = ORIGIN[0] - 2 * pixel + offset, ORIGIN[1] + 2 * pixel - offset
+    cells = [
+        shapely.box(west + col * pixel, north - (row + 1) * pixel, west + (col + 1) * pixel, top)
+        for row, col in zip(*np.nonzero(values), strict=True)
+        for top in [north - row * pixel]
+    ]
+    transform = from_origin(west, north, pixel, pixel)
+    if options:
+        values = values[::-1]
+        transform = rasterio.Affine(pixel, 0, west, 0, pixel, north - n * pixel)
+    path = raster(tmp_path / "a.tif", values, pixel, transform=transform)
+    exact = shapely.area(shapely.intersection(WINDOWS.footprints(), shapely.union_all(cells)))
+    (shares,) = rasters.class_shares_of_raster(path, WINDOWS, [1])[0].T
+    assert shares == pytest.approx(exact / 100**2)
 
 
 def test_pixels_without_data_do_not_count(tmp_path: Path) -> None:
