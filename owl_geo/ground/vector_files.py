@@ -7,6 +7,7 @@ be told which columns of a CSV hold coordinates, and where in an archive the dat
 from __future__ import annotations
 
 import csv
+import math
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -50,7 +51,8 @@ _DEGREES = (
 )
 _UNTOLD = (("x", "y"),)  # degrees, or any other unit
 _COORDINATES = (*_DEGREES, *_UNTOLD, ("easting", "northing"))
-_WKT = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkt_geometry")
+# with WKT, WKB or, as Earth Engine exports it, GeoJSON
+_WKT = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkt_geometry", ".geo")
 _NONE = ("", "null", "none", "nan")  # as programs write that there is no value
 
 
@@ -188,7 +190,9 @@ def _has_geometry(path: str, options: dict[str, str]) -> bool:
         table = pyogrio.read_dataframe(path, columns=[], encoding=_LATIN, **options)
     except shapely.errors.ShapelyError:  # one that is broken
         return True
-    return bool(table.geometry.notna().any())
+    shapes = table.geometry.to_numpy()
+    # Earth Engine writes an empty one where there is none
+    return bool((~shapely.is_missing(shapes) & ~shapely.is_empty(shapes)).any())
 
 
 def _info(path: str, **options: Any) -> dict[str, Any]:
@@ -254,7 +258,8 @@ def _placed(
         return table
     west, south, east, north = table.total_bounds
     around = 360 if source.in_degrees else 180
-    if -around <= west and east <= around and south >= -90 and north <= 90:
+    is_nowhere = math.isnan(west)
+    if is_nowhere or (-around <= west and east <= around and south >= -90 and north <= 90):
         return table.set_crs("EPSG:4326")
     if source.in_degrees and not table.geometry.isna().all():
         raise ValueError(f"its columns {' and '.join(source.columns or ())} are not in degrees")

@@ -300,6 +300,12 @@ def test_parquet_that_is_no_layer(tmp_path: Path) -> None:
         "\ufeffLONGITUDE;LATITUDE;use\n9.5;47.1;farm\n9.6;47.2;wood\n",
         "use;lon;lat\nfarm;9,5;47,1\nwood;9,6;47,2\n",
         "use,decimalLatitude,decimalLongitude\nfarm,47.1,9.5\nwood,47.2,9.6\n",
+        "system:index,use,.geo\n"
+        '0,farm,"{""type"":""Point"",""coordinates"":[9.5,47.1]}"\n'
+        '1,wood,"{""type"":""Point"",""coordinates"":[9.6,47.2]}"\n',
+        "use,latitude,longitude,.geo\n"
+        'farm,47.1,9.5,"{""type"":""MultiPoint"",""coordinates"":[]}"\n'
+        'wood,47.2,9.6,"{""type"":""MultiPoint"",""coordinates"":[]}"\n',
     ],
 )
 def test_csv_of_longitudes_and_latitudes(tmp_path: Path, text: str) -> None:
@@ -370,6 +376,8 @@ def test_csv_of_wkt_or_of_no_place(tmp_path: Path) -> None:
     assert features(tmp_path / "d.csv").crs == "EPSG:4326"
     (tmp_path / "e.csv").write_text("use,easting,northing\na,9.5,47.1\n")
     assert features(tmp_path / "e.csv").crs is None  # what they are called tells that they are not
+    (tmp_path / "f.csv").write_text("use,x,y\na,,\n")
+    assert features(tmp_path / "f.csv").crs == "EPSG:4326"  # there is nothing to misplace
     (tmp_path / "c.csv").write_text("use,size\na,5\n")
     assert list_layers(str(tmp_path / "c.csv")) == [("c", None)]
 
