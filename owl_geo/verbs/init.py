@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
 
 from owl_geo.acquisition.strategies import check_strategy
+from owl_geo.concepts.encoding import fit_encoding
 from owl_geo.errors import RunError
 from owl_geo.features.embedding import check_vectors
 from owl_geo.ground.footprints import common_crs
 from owl_geo.labels import newest_answers
+from owl_geo.run_folder import patch_table
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import ORACLE, Run
+from owl_geo.run_folder.paths import PATCHES
 from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.acquisition import LoopSettings
@@ -124,6 +128,7 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
     made = make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
     _check_answers_fit(run, made.source)
     _check_labels_fit(run, made.source)
+    _check_concepts_fit(run, made.patches)
     _warn_of_another_truth(run, made)
     updated = run_setup.update(
         run,
@@ -182,6 +187,39 @@ def _check_labels_fit(run: Run, source: PoolSource) -> None:
             remedy=f"let classes in owl.toml name {plural(len(names), 'it', 'them')} too, or make "
             "another run",
         )
+
+
+def _check_concepts_fit(run: Run, patches: pd.DataFrame) -> None:
+    """Raise RunError where a network that goes on learning would see other concepts than before.
+
+    Its weights are for columns in their order.
+    """
+    model = run.settings.model
+    has_learnt = any(run.files.model(entry.number).exists() for entry in run.rounds())
+    if not (model.by_gradient and model.concepts and has_learnt):
+        return
+    try:
+        before = patch_table.read(run.path / PATCHES)
+    except (OSError, ValueError, KeyError, pyarrow.ArrowException):  # the update restores it
+        return
+    concepts = list(run.settings.concepts)
+    others = patches.columns.difference(concepts)
+    names = fit_encoding(before[[name for name in before if name not in others]]).names
+    now = fit_encoding(patches[concepts]).names
+    if names == now:
+        return
+    lost, new = (sorted(set(a) - set(b)) for a, b in ((names, now), (now, names)))
+    said = [
+        f"{', '.join(columns)} {word}"
+        for columns, word in ((lost, "lost"), (new, "new"))
+        if columns
+    ]
+    raise RunError(
+        f"{run.path}: {model.network} has learnt from the concepts and goes on from there, so "
+        f"they cannot change: {' and '.join(said) or 'they have another order'}",
+        remedy="restore them in owl.toml, or make another run and take the answers there with "
+        "`owl-geo labels export` and `import`",
+    )
 
 
 def _warn_of_another_truth(run: Run, made: PoolIndex) -> None:

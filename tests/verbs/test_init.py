@@ -18,8 +18,9 @@ from torchvision.models import efficientnet_b0, resnet18
 
 from owl_geo import query
 from owl_geo.cli import cli
-from owl_geo.errors import ConfigError
+from owl_geo.errors import ConfigError, RunError
 from owl_geo.schema import BATCH_INFO_QUERY, SHOWN_URI
+from owl_geo.verbs.init import update
 
 
 def test_weights_of_another_network_are_refused_at_once(tmp_path: Path) -> None:
@@ -32,6 +33,32 @@ def test_weights_of_another_network_are_refused_at_once(tmp_path: Path) -> None:
     torch.save(resnet18().state_dict(), weights)
     run = make(tmp_path / "run", model=model)
     assert query(run, device="cpu").number == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("another order", "they have another order"),
+        ("one less", "near_industrial lost"),
+        ("another name", "near_industrial lost and close new"),
+    ],
+)
+def test_a_network_that_goes_on_keeps_its_concepts(change: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    tables = {"model": {"kind": "cnn"}, "training": {"epochs": 1}}
+    query(make(path, **tables, acquisition={"weights": {"urban": 2.0}}), device="cpu")
+    text = (path / "owl.toml").read_text()
+    table = text[text.index("[concepts.near_industrial]") : text.index("[acquisition]")]
+    rest = text.replace(table, "")
+    if change == "another order":
+        text = rest.replace("[concepts.urban]", table + "[concepts.urban]")
+    else:
+        text = rest if change == "one less" else text.replace("near_industrial", "close")
+    (path / "owl.toml").write_text(text)
+    index = (path / "patches.parquet").read_bytes()
+    with pytest.raises(RunError, match=f"cnn has learnt .* cannot change: {said}; restore them"):
+        update(path)
+    assert (path / "patches.parquet").read_bytes() == index
 
 
 def test_what_bands_are_is_said_once_and_written_into_every_batch(tmp_path: Path) -> None:
