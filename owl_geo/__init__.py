@@ -29,12 +29,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from owl_geo.acquisition.samplers import (
         ConceptWeightedSampler,
-        DiscoverySampler,
         GreedySampler,
         PowerSampler,
         RandomSampler,
         UncertaintySampler,
     )
+    from owl_geo.acquisition.steered import DiscoverySampler
     from owl_geo.engine.engine import Engine
     from owl_geo.errors import OwlError
     from owl_geo.evaluation.simulate import run
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 _HOME = {
     "ConceptWeightedSampler": "acquisition.samplers",
     "CubeSource": "sources.cube.source",
-    "DiscoverySampler": "acquisition.samplers",
+    "DiscoverySampler": "acquisition.steered",
     "Engine": "engine.engine",
     "GeoTiffSource": "sources.geotiff",
     "GreedySampler": "acquisition.samplers",

@@ -11,15 +11,14 @@ from typing import Any, Literal
 from owl_geo.acquisition.peers import PeerSampler, check_peer
 from owl_geo.acquisition.samplers import (
     ConceptWeightedSampler,
-    DiscoverySampler,
     GreedySampler,
     PowerSampler,
-    PursuitSampler,
     RandomSampler,
     Sampler,
     UncertaintySampler,
 )
 from owl_geo.acquisition.spread import Spread
+from owl_geo.acquisition.steered import DiscoverySampler, PursuitSampler
 from owl_geo.settings.acquisition import AcquisitionSettings
 from owl_geo.settings.choices import PEERS, STRATEGIES, chosen
 

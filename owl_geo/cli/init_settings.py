@@ -122,9 +122,11 @@ def _refuse_others(
     options: InitOptions, kind: str, sources: Mapping[str, type[UnopenedSource[Any]]]
 ) -> None:
     """Refuse options of other kinds of source, and combinations that this kind does not allow."""
-    for other, source in sources.items():
-        names = [name for name in source.options if name not in sources[kind].options]
-        _refuse(options, names, f"--source {other}")
+    for source in sources.values():
+        for name in source.options:
+            if name not in sources[kind].options:
+                takers = [other for other, one in sources.items() if name in one.options]
+                _refuse(options, [name], f"--source {_alternatives(takers)}")
     if len(options.scenes) > 1 and not sources[kind].takes_many_scenes:
         raise click.UsageError(f"--source {kind} takes one --scene")
     if options.masks and not options.scenes:
@@ -136,6 +138,12 @@ def _refuse(options: InitOptions, names: Sequence[str], where: str) -> None:
     for name in names:
         if getattr(options, name, None) not in (None, ()):
             raise click.UsageError(f"{flags.flag(name)} goes with {where}")
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    """Return words as a choice: ``a``, ``a or b``, ``a, b or c``."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _views(words: Sequence[str]) -> dict[str, Any]:

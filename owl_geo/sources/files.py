@@ -73,7 +73,7 @@ def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader
         ) from error
 
 
-CUBE = "a data cube? add --source cube"
+CUBE = "a data cube? add --source cube (a view takes GeoTIFFs)"
 _CUBES = (".nc", ".nc4", ".netcdf", ".cdf", ".h5", ".hdf5", ".zarr", ".zarr.zip")
 _STORES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 
@@ -86,7 +86,7 @@ def looks_like_cube(path: str) -> bool:
     )
 
 
-TABLE = "a table of vectors? add --source vectors"
+TABLE = "a table of vectors? add --source vectors (it cannot be a view)"
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
 

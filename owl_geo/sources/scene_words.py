@@ -18,7 +18,6 @@ from owl_geo.disk.text_files import NotText, encoding_of
 from owl_geo.errors import SourceError, where_instead
 from owl_geo.settings.owl_toml import absolute, expanded, is_local, whole_path
 from owl_geo.settings.sources import SceneSettings
-from owl_geo.sources.left_out import failed_scene
 from owl_geo.sources.products.families import is_product, product_of
 from owl_geo.sources.scene_names import (
     SceneLocation,
@@ -26,9 +25,7 @@ from owl_geo.sources.scene_names import (
     part_by_presence,
     without_repeats,
 )
-from owl_geo.sources.stac import items_of, scene_of_item
-from owl_geo.sources.stac_tables import is_stac_table
-from owl_geo.sources.stac_values import settled
+from owl_geo.sources.stac_scenes import STAC, ItemMasks, has_items, scenes_of_items
 from owl_geo.sources.unopened import OnError
 from owl_geo.sources.virtual import is_virtual, sources_of
 from owl_geo.types import FailedScene
@@ -38,11 +35,10 @@ _log = logging.getLogger("owl_geo")
 
 _LONGEST_NAME = 1000
 _LISTS = (".txt", ".lst")
-_STAC = (".json", ".geojson")
 # What lies beside rasters and is not a raster: a pattern never means it.
 _SIDECARS = (
     *(".aux.xml", ".ovr", ".msk", ".tfw", ".tifw", ".wld", ".j2w", ".jgw", ".prj", ".rpb", ".imd"),
-    *(".qml", ".qmd", ".xml", ".html", ".md5", ".csv", ".md", ".zip", *_LISTS, *_STAC),
+    *(".qml", ".qmd", ".xml", ".html", ".md5", ".csv", ".md", ".zip", *_LISTS, *STAC),
 )
 
 
@@ -95,17 +91,17 @@ def find_scenes(
     folder = folder or Path.cwd()
     locations: list[SceneLocation] = []
     failed: list[FailedScene] = []
-    used_masks = _ItemMasks(mask_bad, wanted=item_masks and not masks)
+    used_masks = ItemMasks(mask_bad, wanted=item_masks and not masks)
     for word in words:
         for location in _locations(word, folder, lists=True):
-            if not location.is_set and _has_items(location.files[0]):
-                locations += _of_stac(location, bands, used_masks, failed, on_error)
+            if not location.is_set and has_items(location.files[0]):
+                locations += scenes_of_items(location, bands, used_masks, failed, on_error)
             else:
                 locations.append(location)
     fresh, present_names = part_by_presence(without_repeats(locations), present)
     if on_error == "fail":
         _check_listed(fresh)
-    _warn_of_views(fresh, present)
+    _warn_of_virtual(fresh, present)
     names = distinct_names(fresh, {scene.name for scene in present})
     scenes = [location.settings(name) for location, name in zip(fresh, names, strict=True)]
     scenes = _masked(scenes, masks, folder)
@@ -227,8 +223,8 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     """
     whole = str(_local(pattern, folder))
     matches = sorted(path.rstrip(os.sep) for path in glob.glob(whole, recursive=True))  # noqa: PTH207 - ** and escapes
-    wants_stac = pattern.lower().endswith(_STAC)
-    suffixes = tuple(s for s in _SIDECARS if not (wants_stac and s in _STAC))
+    wants_stac = pattern.lower().endswith(STAC)
+    suffixes = tuple(s for s in _SIDECARS if not (wants_stac and s in STAC))
     kept = [
         path for path in dict.fromkeys(matches) if Path(path).is_dir() or not _ends(path, suffixes)
     ]
@@ -242,7 +238,7 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     ]
     for path in kept:
         _check_text(path)
-    kept = _without_views(kept)
+    kept = _without_virtual(kept)
     if not kept:
         others = counted(len(matches), "file that is no scene", "files that are no scenes")
         only = f"; it matches {others}" if matches else ""
@@ -253,16 +249,16 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     return kept
 
 
-def _without_views(paths: list[str]) -> list[str]:
+def _without_virtual(paths: list[str]) -> list[str]:
     """Leave out each VRT that shows nothing but files that match too: its pixels are theirs."""
     real = {os.path.realpath(path) for path in paths}
-    views = [path for path in paths if (shown := _shown(path)) and real.issuperset(shown)]
-    for path in views:
+    virtual = [path for path in paths if (shown := _shown(path)) and real.issuperset(shown)]
+    for path in virtual:
         _log.warning("%s shows only files that match too, and is left out", path)
-    return [path for path in paths if path not in views]
+    return [path for path in paths if path not in virtual]
 
 
-def _warn_of_views(fresh: Sequence[SceneLocation], present: Sequence[SceneSettings]) -> None:
+def _warn_of_virtual(fresh: Sequence[SceneLocation], present: Sequence[SceneSettings]) -> None:
     """Warn of a VRT that shows the file of another scene."""
     scenes = {file for location in fresh for file in location.identity}
     scenes |= {os.path.realpath(scene.path) for scene in present if scene.path}
@@ -279,11 +275,6 @@ def _shown(path: str) -> list[str]:
     if not is_local(path) or not is_virtual(path):
         return []
     return [os.path.realpath(file) for file in sources_of(Path(path))]
-
-
-def _has_items(path: str) -> bool:
-    """Return whether a path is meant as STAC: JSON, or a table with the columns of items."""
-    return _ends(path, _STAC) or is_stac_table(path)
 
 
 def _ends(path: str, suffixes: tuple[str, ...]) -> bool:
@@ -303,84 +294,6 @@ def _local(path: str, folder: Path) -> Path:
 
 def _absolute(path: str, folder: Path) -> str:
     return whole_path(path, folder)
-
-
-# --- STAC -----------------------------------------------------------------------------------------
-
-
-class _ItemMasks:
-    """Which masks of STAC items are used: all of one kind, so that one list of values fits."""
-
-    def __init__(self, mask_bad: Sequence[int], *, wanted: bool) -> None:
-        self._given = tuple(mask_bad)
-        self._wanted = wanted
-        self._values: tuple[int, ...] = ()
-        self._left_out: list[str] = []
-
-    def take(self, name: str, mask: str | None, bad: tuple[int, ...], others: str) -> str | None:
-        """Return the mask if it can be used: its bad values are known, and are those given, if any.
-
-        ``others`` names further masks of the item, of which nothing is known.
-        """
-        if not self._wanted:
-            return None
-        if mask is not None and (not self._given or self._given == bad):
-            self._values = bad
-            return mask
-        if mask is not None or others:
-            self._left_out.append(f"{name} ({mask or others})")
-        return None
-
-    def values(self) -> tuple[int, ...]:
-        """Return the bad values of the masks that were taken."""
-        return self._values
-
-    def report(self) -> None:
-        """Warn of masks that were not used."""
-        if self._left_out:
-            more = len(self._left_out) - 1
-            _log.warning(
-                "a mask of STAC item %s%s is not used, since what is bad in it is not known; "
-                "give it with --mask and --mask-bad",
-                self._left_out[0],
-                f" and of {more:,} more" if more else "",
-            )
-
-
-def _of_stac(
-    location: SceneLocation,
-    bands: Sequence[str],
-    masks: _ItemMasks,
-    failed: list[FailedScene],
-    on_error: OnError,
-) -> list[SceneLocation]:
-    """Return a scene per item of a STAC file; items that offer none go to ``failed``."""
-    path = location.files[0]
-    scenes: list[SceneLocation] = []
-    try:
-        items = items_of(path)
-    except SourceError as error:
-        if on_error == "fail":
-            raise
-        failed.append(failed_scene(location.name or Path(path).stem, error))
-        return []
-    if location.name and len(items) > 1:
-        raise SourceError(f"{path} has {len(items):,} items, which cannot share a name")
-    for item in items:
-        name = location.name or item.name
-        try:
-            scene = scene_of_item(item, bands)
-        except SourceError as error:
-            if on_error == "fail":
-                raise
-            failed.append(failed_scene(name, error))
-            continue
-        mask = masks.take(name, scene.mask, scene.mask_bad, scene.other_masks)
-        is_set = len(scene.files) > 1
-        values = settled(name, scene.stated)
-        place = SceneLocation(name, scene.files, is_set, scene.bands, mask, values, date=item.date)
-        scenes.append(place)
-    return scenes
 
 
 # --- masks ----------------------------------------------------------------------------------------

@@ -307,7 +307,7 @@ def open_scenes(
             offer = offer.stated(common or {}, anywhere=not chosen.bands)
             doubtful: tuple[str, ...] = ()
             if chosen.bands:
-                chosen, bands = _same_bands(chosen, wanted, offer, beside)
+                chosen, bands = _counterparts(chosen, wanted, offer, beside)
             else:
                 bands = _first_choice(offer, wanted)
                 chosen = Choice.of(offer.name, bands, offer.bands)
@@ -341,7 +341,7 @@ def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band,
     return first.default
 
 
-def _same_bands(
+def _counterparts(
     chosen: Choice,
     wanted: Sequence[str],
     other: SceneDescription,

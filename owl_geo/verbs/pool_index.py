@@ -14,6 +14,7 @@ from owl_geo.concepts.table import ConceptTable, concept_table
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import LAYERS
+from owl_geo.run_folder.used import used_patches
 from owl_geo.settings.concepts import Concept
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
@@ -70,7 +71,7 @@ def make_index(
     if before is None:
         once = take_each_place_once(source, rule)
     else:
-        once = take_places_again(source, rule, before, run_setup.used_patches(before, source.grids))
+        once = take_places_again(source, rule, before, used_patches(before, source.grids))
     kept = KeptLayers(before.path / LAYERS if before is not None else None)
     table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
     _warn_of_concepts(table.columns, settings.concepts)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Callable
 
-from qgis.core import QgsFeatureRequest, QgsPointXY, QgsProject
+from qgis.core import QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
-from .batch import Batch, in_project, patch_of, source_of, titles_of
-from .batch_writer import Row
+from .batch import Batch, in_project, source_of, titles_of
 from .beside import Beside
 from .controls import Controls
 from .errors import Problem
 from .file_store import FileStore
+from .incoming import Incoming
 from .map import PatchMap
+from .offers import Offers
 from .others import Others
 from .run_folder import RunFolder
-from .session import Answer, Patch, Session
+from .session import Patch, Session
 from .shared_store import SharedStore
 from .sight import Sight
 from .store import AnswerStore
@@ -53,8 +53,7 @@ class Labelling(QObject):
         self._messages, self._settings = workplace.messages, workplace.settings
         self.home: QWidget | None = None  # what gets the keyboard, if not the map
         self._ours: list[QWidget] = [self._canvas, self._dock]  # where keys label
-        self._is_closing = False
-        self._offers: set[str] = set()  # keys of messages that have a button
+        self._offers = Offers(self._messages)
         self._shown: Patch | None = None
         self._typed = False  # whether the key that is being handled was typed into a text field
         self._ending = ExitStack()  # the steps that end the sitting, those of its first parts last
@@ -86,7 +85,7 @@ class Labelling(QObject):
         self._beside = Beside(batch, self.run, self.session.annotator)
         # layers that Python still held would keep their files open, and outlive QGIS
         at_end(self._beside.close)
-        at_end(self._take_offers_back)
+        at_end(self._offers.take_back)
         self.map = PatchMap(self._canvas, batch.layer, batch.features, self)
         at_end(self.map.close)
         self.map.clicked.connect(self.go_to_fid)
@@ -111,13 +110,14 @@ class Labelling(QObject):
         self._troubles.adopted.connect(self.reopened)
         self._troubles.collecting.connect(self.take_comment)
         at_end(self._troubles.clear)
+        self._incoming = Incoming(self, self._offers)
         self.stores = Stores(self.store, self._beside, self._troubles, self._wires, self)
         at_end(self.stores.close)
-        self._others = Others(batch, self.store, self._dock, self)
+        self.others = Others(batch, self.store, self._dock, self)
         if isinstance(self.store, FileStore):
             places = Places(self.session, self._beside, self.map)
             go_on_with(batch, self.store, places, self._workplace.lingering)
-        self._others.say()
+        self.others.say()
 
     def _begin_labelling(self) -> None:
         """Show the first patch that is to be answered."""
@@ -159,7 +159,7 @@ class Labelling(QObject):
         patch = self.session.comment(self._dock.comment.text() if text is None else text)
         if patch is not None:
             self.stores.write(patch)
-            self._show(move=False)
+            self.show_anew()
 
     def undo(self) -> None:
         """Undo the last answer, in the file as well."""
@@ -259,6 +259,10 @@ class Labelling(QObject):
         """Give the keyboard to the map, or to what has taken its place."""
         (self.home or self._canvas).setFocus()
 
+    def show_anew(self) -> None:
+        """Show the current patch as it is now, without moving the map."""
+        self._show(move=False)
+
     def watch(self, widget: QWidget) -> None:
         """Let keys label over a further widget, too."""
         self._ours.append(widget)
@@ -281,20 +285,14 @@ class Labelling(QObject):
         Answers that wait for a lock are written once it is gone; others that could not be saved go
         into a file beside the batch.
         """
-        self._is_closing = True
+        self._offers.stop()
         self._ending.close()  # each step is gone through, whatever fails in another
 
     # --- what happens -----------------------------------------------------------------------------
 
     def _wires(self, store: AnswerStore) -> Wires:
         """Return what listens to a store."""
-        return [
-            (store.saved, self._on_saved),
-            (store.refused, self._on_refused),
-            (store.changed, self._on_changed),
-            (store.overtaken, self._on_overtaken),
-            (store.added, self._on_added),
-        ]
+        return [(store.saved, self._on_saved), *self._incoming.wires(store)]
 
     def _go_on(self, patch: Patch) -> bool:
         """Go on after an answer: back from beside the batch, else to the next unanswered patch."""
@@ -345,82 +343,7 @@ class Labelling(QObject):
         reason = self.store.hold(patch.fid) if patch.answer.label is None else ""
         if reason:
             take_over = self.tr("Take over")
-            self._offer(patch.fid, reason, take_over, lambda: self.take_over(patch.fid, None))
-
-    def _offer(self, fid: int, text: str, action: str, call: Callable[[], None]) -> None:
-        """Say something of a patch, with a button for as long as this batch is open."""
-        if self._is_closing:
-            self._messages.warn(text)
-            return
-        key = f"patch {fid}"
-        self._offers.add(key)
-        self._messages.warn(text, key=key, action=action, call=call)
-
-    def _take_offers_back(self) -> None:
-        for key in self._offers:
-            self._messages.clear(key)
-
-    def _on_refused(self, fid: int, answer: Answer, reason: str) -> None:
-        """Show what is stored instead of an answer that the database refused."""
-        self.session.correct(fid, self.store.current().get(fid, Answer()))
-        self.map.redraw()
-        self._show(move=False)
-        take_over = self.tr("Take over")
-        self._offer(fid, reason, take_over, lambda: self.take_over(fid, answer.label))
-
-    def _on_changed(self, answers: dict[int, Answer]) -> None:
-        """Show what others have answered in the meantime."""
-        waiting = self.store.waiting
-        news = [
-            patch
-            for patch in self.session.patches
-            if patch.fid not in waiting and _differs(patch.answer, answers.get(patch.fid))
-        ]
-        for patch in news:
-            self.session.correct(patch.fid, answers[patch.fid])
-        if news:
-            self._others.count({patch.fid: answers[patch.fid] for patch in news})
-            self.map.redraw()
-            self._show(move=False)
-
-    def _on_added(self, rows: list[Row]) -> None:
-        """Show places that others have noticed."""
-        for row in rows:
-            feature = self.batch.layer.dataProvider().getFeatures(QgsFeatureRequest(row.fid))
-            for found in feature:
-                self.map.add(row.fid, found.geometry())
-                self.session.add(patch_of(found))
-        self._others.count({row.fid: row.answer for row in rows})
-        self.map.redraw()
-        self._show(move=False)
-
-    def _on_overtaken(self, fid: int, answer: Answer, theirs: Answer) -> None:
-        """Show what somebody else has stored before; an answer from now on replaces that.
-
-        The map stays where it is: the next key is meant for the patch that it shows.
-        """
-        index = self.session.index_of(fid)
-        self.session.correct(fid, theirs)
-        self._others.count({fid: theirs})
-        self.map.redraw()
-        self._show(move=False)
-        if answer.label is None or index is None:
-            return
-        text = (
-            self.tr("{who} answered {patch} before you: {label}; both answers are kept")
-            if answer.annotator != theirs.annotator
-            else self.tr("{patch} was answered in another window: {label}; yours is not stored")
-        )
-        self._offer(
-            fid,
-            text.format(
-                who=theirs.annotator or self.tr("somebody"),
-                patch=self.session.patches[index].patch_id,
-                label=theirs.label or self.tr("a comment"),
-            ),
-            self.tr("Replace with {label}").format(label=answer.label),
-            lambda: self.take_over(fid, answer.label),
-        )
+            self._offers.make(patch.fid, reason, take_over, lambda: self.take_over(patch.fid, None))
 
     def _on_saved(self, fid: int) -> None:
         self.map.redraw()
@@ -430,7 +353,7 @@ class Labelling(QObject):
             if layer is not None:
                 layer.triggerRepaint()
         if self.session.is_done and self.store.n_waiting == 0:
-            self._show(move=False)
+            self.show_anew()
             if not self.stores.is_waiting:
                 self.completed.emit()
 
@@ -451,11 +374,3 @@ class Labelling(QObject):
             return text.format(batch=batch.batch_id, round=batch.round, name=batch.annotator)
         text = self.tr("Batch {batch}, round {round}")
         return text.format(batch=batch.batch_id, round=batch.round)
-
-
-def _differs(shown: Answer, stored: Answer | None) -> bool:
-    """Whether the stored answer differs from the one shown, apart from its time."""
-    return stored is not None and (shown.label, shown.comment or "") != (
-        stored.label,
-        stored.comment or "",
-    )

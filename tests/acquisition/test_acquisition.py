@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from owl_geo import ConceptWeightedSampler, RandomSampler, UncertaintySampler, entropy
 from owl_geo.acquisition.candidates import Candidates, Terms
 from owl_geo.acquisition.samplers import (
-    DiscoverySampler,
     GreedySampler,
     PowerSampler,
     concept_relevance,
     unit_range,
 )
 from owl_geo.acquisition.selection import top
+from owl_geo.acquisition.steered import DiscoverySampler
 from owl_geo.acquisition.strategies import alpha_at, build_sampler
 from owl_geo.errors import ConfigError
 from owl_geo.schema import WHY_COLUMNS

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from owl_geo.acquisition.candidates import Candidates
-from owl_geo.acquisition.samplers import DiscoverySampler, PursuitSampler, SteeredSampler
 from owl_geo.acquisition.spread import Spread
+from owl_geo.acquisition.steered import DiscoverySampler, PursuitSampler, SteeredSampler
 from owl_geo.acquisition.strategies import build_sampler, explore_at
 from owl_geo.errors import ConfigError
 from owl_geo.settings.acquisition import AcquisitionSettings

@@ -102,6 +102,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("init new --scene truth.gpkg", ["vector layer", "--oracle"]),
         ("init new --scene cube.nc", ["a data cube? add --source cube"]),
         ("init new --scene cube.zarr", ["a data cube? add --source cube"]),
+        ("init new --scene scene.tif --view v=cube.nc", ["view 'v': ", "(a view takes GeoTIFFs)"]),
         ("init new --scene bad.zip", ["unpack it and name the folder", "/vsizip/"]),
         ("init new --scene notes.txt", ["notes.txt, read as a list of scenes, line 1:"]),
         ("init new --scene bands --oracle bands/truth.tif", ["'truth'", "--bands B2,B3,B4"]),
@@ -306,7 +307,7 @@ def test_a_truth_of_one_side(place, said, tmp_path, monkeypatch, capsys) -> None
     ("size", "said"),
     [
         ("--initial 200", "a first batch of 200 in a pool of 400 is large: nothing"),
-        ("--batch-size 100000", "a batch of 100000 in a pool of 400"),
+        ("--batch-size 100000", "a batch of 100,000 in a pool of 400"),
         ("--initial 10 --patch-size 80", "the pool has 4 patches: too few to search"),
         ("--initial 10 --patch-size 160", "the pool has 1 patch: too few to search"),
     ],

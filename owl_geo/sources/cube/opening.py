@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -156,6 +157,11 @@ def _open(path: str, **decoding: Any) -> xr.Dataset:
                 return _open_zarr(_zip(file) if _is_zip(file) else file, group, decoding)
             return xr.open_dataset(file, engine=_engine(file), group=group, **decoding)
     except UNREADABLE as error:
+        if local and _is_array(path):
+            raise SourceError(
+                f"cannot open {path} as a data cube: it is a single array of a Zarr store",
+                remedy=f"name the store, and the array with --bands {Path(path).name}",
+            ) from error
         others = groups_of(file) if group is not None else []
         if others and group not in others:
             raise SourceError(
@@ -249,6 +255,17 @@ def _is_zarr(path: str) -> bool:
     if plain.rstrip("/").endswith(".zarr") or ("://" in path and ".zarr/" in plain):
         return True  # of a URL a group may follow, which is a folder where the store is one
     return "://" not in path and any((Path(path) / name).exists() for name in _ZARR_FILES)
+
+
+def _is_array(path: str) -> bool:
+    """Return whether a folder is an array of a Zarr store, not a group of arrays."""
+    folder = Path(path)
+    if (folder / ".zarray").exists():
+        return True
+    try:
+        return bool(json.loads((folder / "zarr.json").read_bytes()).get("node_type") == "array")
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _zip(path: str) -> Any:  # xarray takes a store of zarr, although its types do not allow one

@@ -33,6 +33,7 @@ from owl_geo.sources.cube.transforms import (
     stated_shape,
     stated_transform,
 )
+from owl_geo.sources.stated_crs import stated_crs
 from owl_geo.types import SceneGrid
 from owl_geo.wording import counted
 
@@ -289,13 +290,7 @@ def _crs(
 ) -> CRS:
     """Return the CRS: the one that is asked for, rioxarray's, CF's, or degrees."""
     if crs is not None:
-        try:
-            return CRS.from_user_input(crs)
-        except CRSError as error:
-            raise SourceError(
-                f"crs is {crs!r}, which is not a CRS",
-                remedy="give a code like EPSG:32631, or WKT",
-            ) from error
+        return stated_crs(crs)
     if given is not None and "rioxarray" in sys.modules:
         set_by_rioxarray = given.rio.crs  # set_crs leaves no trace in the attributes
         if set_by_rioxarray is not None:

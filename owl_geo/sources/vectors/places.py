@@ -186,12 +186,12 @@ def _check_crs(xy: NDArray[np.float64], crs: CRS, where: str) -> None:
     called = ":".join(authority) if authority else crs.name
     if crs.is_projected and in_degrees:
         raise SourceError(
-            f"{where} says that its CRS is {called}, but its coordinates are degrees ({span})",
+            f"{where}: its CRS is {called}, but its coordinates are degrees ({span})",
             remedy="name the right one: --crs EPSG:4326",
         )
     if crs.is_geographic and not ((low >= (-180, -90)).all() and (high <= (360, 90)).all()):
         raise SourceError(
-            f"{where} says that its CRS is {called}, but its coordinates are no degrees ({span})",
+            f"{where}: its CRS is {called}, but its coordinates are no degrees ({span})",
             remedy="name the right one with --crs",
         )
 

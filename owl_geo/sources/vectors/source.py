@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +37,11 @@ class TableSummary:
     kept: int
     placed: Placed
     without_vector: int
+    overlapping: int = 0  # places, whose ground another place shows
+
+    def with_overlapping(self, count: int) -> TableSummary:
+        """Return the summary of a table that loses so many of its places to others of its own."""
+        return replace(self, kept=self.kept - count, overlapping=self.overlapping + count)
 
     def __str__(self) -> str:
         width, height = self.placed.width, self.placed.height
@@ -44,6 +49,7 @@ class TableSummary:
             (self.placed.nowhere, "without a geometry"),
             (self.placed.again, "of places that another row has"),
             (self.without_vector, "without a vector"),
+            (self.overlapping, "half or more on the ground of another place"),
         ]
         text = f"{self.name}: {self.kept:,} of {counted(self.rows, 'row')} kept, "
         text += f"places of {width:.4g} x {height:.4g} m"
@@ -74,7 +80,7 @@ class VectorSource(PoolSource):
     ) -> None:
         self._settings = settings
         self._table = VectorTable.of(settings)
-        self._summary: tuple[object, ...] = ()
+        self._summary: tuple[TableSummary, ...] = ()
         if index is not None and grids is not None:
             self._index, self._grids = index, dict(grids)
             return
@@ -179,6 +185,8 @@ class VectorSource(PoolSource):
 
     def keep(self, rows: BoolArray) -> None:
         """Leave out all places but those marked in ``rows``, ``(n,)``."""
+        lost = int(np.count_nonzero(~rows))
+        self._summary = tuple(entry.with_overlapping(lost) for entry in self._summary)
         self._index = self._index[rows].reset_index(drop=True)
         self._rows = self._rows[rows]
 

@@ -20,10 +20,13 @@ from owl_geo.errors import SourceError, suggestion, where_instead
 from owl_geo.ground import geoparquet
 from owl_geo.ground.parquet_parts import versioned_as
 from owl_geo.settings.sources import VectorsSettings
+from owl_geo.sources.band_choice import in_short
+from owl_geo.sources.stated_crs import stated_crs
 from owl_geo.sources.vectors.unopened import parts_of
 from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
 
 _SHORTEST = 8  # numbers in a vector; lists of fewer are boxes and the like
+_LONGEST = 300  # characters of the columns of one type in a message
 _BATCH = 16_384  # rows that are decoded at once
 _POINT_BYTES = 21  # of WKB: byte order, type, x and y
 
@@ -193,7 +196,8 @@ def _opened(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
         raise SourceError(
-            f"cannot open {path} as Parquet: {error}", remedy="name a table in GeoParquet"
+            f"cannot open {path} as Parquet: {str(error).rstrip('.')}",
+            remedy="name a table in GeoParquet",
         ) from error
 
 
@@ -217,11 +221,23 @@ def _vector_column(paths: Sequence[Path], wanted: str | None) -> tuple[str, int]
             remedy="name one with --vector-column",
         )
     if not found or not min(found.values()):
+        if not _opened(path).metadata.num_rows:
+            raise SourceError(f"{path} has no rows", remedy="name a table that has some")
         raise SourceError(
-            f"{path} has no column of vectors, which are lists of numbers",
-            remedy=f"it has {', '.join(schema.names)}",
+            f"{path} has no column of vectors, which are lists of {_SHORTEST} numbers or more; it "
+            f"has {_columns(schema)}",
+            remedy="put the numbers of a row into one list",
         )
     return next(iter(found.items()))
+
+
+def _columns(schema: pa.Schema) -> str:
+    """Return the columns for people to read, those of one type together."""
+    by_type: dict[str, list[str]] = {}
+    for field in schema:
+        by_type.setdefault(str(field.type), []).append(field.name)
+    listed = [f"{in_short(names)} ({kind})" for kind, names in by_type.items()]
+    return ", ".join(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..." for text in listed)
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -264,7 +280,7 @@ def _geometry_column(path: Path, crs: str | None) -> tuple[str, CRS]:
             remedy="write them as WKB, for example with geopandas' to_parquet",
         )
     if crs is not None:
-        return name, _crs(crs, path)
+        return name, stated_crs(crs)
     own = entry.get("crs", "OGC:CRS84")  # which is what the format says where it says nothing
     if own is None:
         raise SourceError(
@@ -295,7 +311,7 @@ def _plain_wkb(schema: pa.Schema, path: Path, crs: str | None) -> tuple[str, CRS
             f"{path} has geometries in {name!r}, and does not say in which CRS",
             remedy="name it, for example --crs EPSG:4326",
         )
-    return name, _crs(crs, path)
+    return name, stated_crs(crs)
 
 
 def _is_large(kind: pa.DataType) -> bool:
@@ -306,7 +322,10 @@ def _crs(text: object, path: Path) -> CRS:
     try:
         return CRS.from_user_input(text)
     except CRSError as error:
-        raise SourceError(f"{path}: PROJ does not know its CRS: {error}") from error
+        raise SourceError(
+            f"{path}: PROJ does not know its CRS: {error}",
+            remedy="name it, for example --crs EPSG:4326",
+        ) from error
 
 
 def _decoded(column: pa.Array, path: Path) -> AnyArray:

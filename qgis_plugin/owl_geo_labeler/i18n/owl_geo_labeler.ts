@@ -124,6 +124,16 @@
         <translation type="unfinished" />
     </message>
     <message>
+        <source>patches without an answer: {n}; the button for the next batch leaves them</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Incoming</name>
+    <message>
+        <source>Take over</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>{who} answered {patch} before you: {label}; both answers are kept</source>
         <translation type="unfinished" />
     </message>
@@ -141,10 +151,6 @@
     </message>
     <message>
         <source>Replace with {label}</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>patches without an answer: {n}; the button for the next batch leaves them</source>
         <translation type="unfinished" />
     </message>
 </context><context>

@@ -590,6 +590,14 @@ def test_a_cube_without_coordinates_but_with_gdals_transform() -> None:
 # --- files ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_array_of_a_store_is_no_cube(zarr_format: int, tmp_path: Path) -> None:
+    array = cube(coordinates(64, 64)).drop_vars("band", errors="ignore").to_dataset(name="red")
+    array.to_zarr(tmp_path / "c.zarr", zarr_format=zarr_format)
+    with pytest.raises(SourceError, match=r"c\.zarr/red .* a single array .* with --bands red"):
+        CubeSource(tmp_path / "c.zarr" / "red", patch_size=16)
+
+
 def test_a_zarr_may_be_zipped_old_sharded_or_a_group(tmp_path: Path) -> None:
     values = coordinates(64, 64)
     array = cube(values)
@@ -906,7 +914,8 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
         (["--scene", "none.zarr"], "none.zarr does not exist"),
         ([], "source.path is missing"),
         (["--source", "geotiff", "--scene", "a", "--time", "mean"], "--time goes with --source c"),
-        (["--source", "synthetic", "--crs", UTM], "--crs goes with --source cube"),
+        (["--source", "synthetic", "--crs", UTM], "--crs goes with --source cube or vectors"),
+        (["--source", "vectors", "--scene", "a", "--stride", "3"], "geotiff, cube or arrays"),
     ],
 )
 def test_flags_that_do_not_go_together(

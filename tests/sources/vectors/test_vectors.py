@@ -25,6 +25,7 @@ from owl_geo.sources.vectors.source import VectorSource
 from owl_geo.sources.vectors.table import VectorTable
 from owl_geo.sources.vectors.unopened import UnopenedVectors
 from owl_geo.types import EMBEDDING, AnyArray
+from owl_geo.verbs.same_ground import take_each_place_once
 
 N, D = 20, 16
 
@@ -379,3 +380,38 @@ def test_a_part_without_vectors_of_numbers_is_named(tmp_path: Path) -> None:
     words.to_parquet(tmp_path / "t" / "b.parquet")
     with pytest.raises(SourceError, match=r"b\.parquet: the column 'embedding' holds no lists"):
         opened(tmp_path / "t")
+
+
+def test_places_that_lie_on_others_are_left_out_and_counted(tmp_path: Path) -> None:
+    points = squares(4, 5, 320.0).centroid
+    source = opened(write_table(tmp_path / "t.parquet", numbered(N, D), points), footprint=640.0)
+    assert take_each_place_once(source, "clearest")
+    kept = len(source.index)
+    assert 0 < kept < N
+    assert f"{kept} of 20 rows kept" in str(source.summary[0])
+    lost = f"{N - kept} half or more on the ground of another place"
+    assert lost in str(source.summary[0])
+
+
+def test_columns_of_a_table_without_vectors_are_named_by_type(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    wide = pa.table({f"f{i}": [1.0] for i in range(512)} | {"text": ["1,2"]})
+    pq.write_table(wide, path)
+    with pytest.raises(SourceError, match=r"it has f0 \.\.\. f511 \(double\), text \(string\)"):
+        opened(path)
+    words = pa.table({f"{'word' * 20}{i}x": [1.0] for i in range(512)})
+    pq.write_table(words, path)
+    with pytest.raises(SourceError, match=r"no column of vectors") as caught:
+        opened(path)
+    assert len(str(caught.value)) < 1000
+    pq.write_table(wide[:0], path)
+    with pytest.raises(SourceError, match="has no rows"):
+        opened(path)
+
+
+def test_a_stated_crs_that_is_none_or_does_not_fit_is_refused(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.parquet", numbered(N, D), squares(4, 5, 320.0))
+    with pytest.raises(SourceError, match="crs is 'EPSG:99999', which is not a CRS; give a code"):
+        opened(path, crs="EPSG:99999")
+    with pytest.raises(SourceError, match="its CRS is EPSG:4326, but its coordinates are no degr"):
+        opened(path, crs="EPSG:4326")
