@@ -120,7 +120,7 @@ def loop_options(function: F) -> F:
             click.option(
                 "--seed",
                 type=int,
-                help="The same seed gives the same batches.",
+                help="One seed gives the same batches.",
                 show_default="42",
                 cls=Option,
             ),
