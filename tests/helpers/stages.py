@@ -36,8 +36,9 @@ def write_scenes(folder: Path) -> None:
         values[0, :24] += 1000
         place = from_origin(x + number * 480, y, 10, 10)
         write_raster(folder / f"{name}.tif", values, transform=place)
-    woods = box(x, y - 240, x + 960, y)
-    land = gpd.GeoDataFrame({"use": ["wood"]}, geometry=[woods], crs="EPSG:32631")
+    woods = [box(x, y - 240, x + 240, y), box(x + 240, y - 240, x + 960, y)]
+    columns = {"use": ["wood", "wood"], "dense": [None, "wood"]}
+    land = gpd.GeoDataFrame(columns, geometry=woods, crs="EPSG:32631")
     land.to_file(folder / "land.gpkg", layer="land")
     (folder / "more.toml").write_text(MORE, encoding="utf-8")
 
@@ -91,8 +92,9 @@ def make_stages(forks: Forks) -> dict[str, Stage]:
     edited = folder / "edited"
     shutil.copytree(known, edited)
     text = (edited / "owl.toml").read_text(encoding="utf-8")
-    more = '\n[concepts.wooded]\nkind = "equals"\nof = "use"\nvalue = "wood"\n'
-    (edited / "owl.toml").write_text(text + more, encoding="utf-8")
+    assert 'column = "use"' in text
+    text = text.replace('column = "use"', 'column = "dense"')
+    (edited / "owl.toml").write_text(text, encoding="utf-8")
     stage("update", edited, "init", "run", "--update")
     return made
 

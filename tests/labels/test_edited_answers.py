@@ -117,12 +117,14 @@ def test_a_label_that_the_owner_of_a_database_added_is_looked_at_too(
 ) -> None:
     run = make(tmp_path / "run", labels=team.url)
     register(team, run.settings.run_id, run.settings.classes, run.settings.positive)
+    patch = run.patches["patch_id"].iloc[0]
+    ground = run.footprints([patch]).to_crs(4326).iloc[0].wkt
     with server.connect(database_name(team)) as connection:
         connection.execute(
             "INSERT INTO owl_geo.answers (run_id, patch_id, label, annotator, labelled_at, moment,"
             " batch_id, round, geom) VALUES (%s, %s, 'Absent', 'ana', '2026-05-01T10:00:00Z',"
-            " now(), 'x', 0, ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 0))', 4326))",
-            (run.settings.run_id, run.patches["patch_id"].iloc[0]),
+            " now(), 'x', 0, ST_GeomFromText(%s, 4326))",
+            (run.settings.run_id, patch, ground),
         )
     with pytest.raises(RunError, match="answer 1 is labelled 'Absent', which is not a label"):
         query(run)
