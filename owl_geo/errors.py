@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -132,6 +132,13 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """Return a ``suggestion`` as the end of a message: ``"; did you mean 'x'?"``, or ``""``."""
     remedy = suggestion(wrong, known)
     return f"; {remedy}" if remedy else ""
+
+
+def not_a_label(label: str, allowed: Collection[str], more: str = "") -> str:
+    """Say that a label is none of a run's; ``more`` says of how many other answers that is so."""
+    near = did_you_mean(label, allowed)
+    known = f" known: {', '.join(allowed)}" if near.endswith("?") else ""
+    return f"is labelled {brief(label)}, which is not a label of this run{more}{near}{known}"
 
 
 _SHOWN = 80  # characters of a value in a message

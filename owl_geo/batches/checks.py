@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from owl_geo.errors import BatchError, ConfigError, brief, did_you_mean
+from owl_geo.errors import BatchError, ConfigError, brief, not_a_label
 from owl_geo.schema import TIME_FORMAT
 
 
@@ -30,11 +30,7 @@ def check_labels(path: Path, answered: Iterable[tuple[str, str]], allowed: Seque
     if unknown:
         patch, label = unknown[0]
         more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
-        near, shown = did_you_mean(label, allowed), f" known: {', '.join(allowed)}"
-        raise BatchError(
-            f"{path}: patch {patch!r} is labelled {brief(label)}, which is not a label of this run"
-            f"{more}{near}{shown if near.endswith('?') else ''}"
-        )
+        raise BatchError(f"{path}: patch {patch!r} {not_a_label(label, allowed, more)}")
 
 
 def utc_time(path: Path, patch_id: str, text: str | None) -> str | None:

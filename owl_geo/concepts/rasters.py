@@ -200,13 +200,13 @@ def _up_to_edges(path: str, grid: SceneGrid) -> int | None:
     first = origin % length  # the edge nearest to the scene's first
     for factor in range(1, _MOST_REFINED + 1):
         # what a pixel is too long or too short adds up across the scene
-        drift = _beside(length * factor) * extent / np.abs(length)
-        if (_beside(first * factor) + drift <= _NEARLY).all():
+        drift = _off_whole(length * factor) * extent / np.abs(length)
+        if (_off_whole(first * factor) + drift <= _NEARLY).all():
             return factor
     return None
 
 
-def _beside(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+def _off_whole(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how far positions are from whole numbers."""
     return np.abs(positions - np.rint(positions))
 

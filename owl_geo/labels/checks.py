@@ -7,7 +7,7 @@ from types import UnionType
 
 import pandas as pd
 
-from owl_geo.errors import RunError, brief, did_you_mean
+from owl_geo.errors import RunError, brief, not_a_label
 from owl_geo.labels.base import is_plain_time, newest_answers, sortable_time
 from owl_geo.schema import LABELS_COLUMNS
 
@@ -48,13 +48,7 @@ def check_meaning(history: pd.DataFrame, place: str, allowed: Collection[str] | 
     rows = newest[newest["seq"].isin(history["seq"][unknown])]
     if len(rows):
         seq, label = rows["seq"].iloc[0], rows["label"].iloc[0]
-        near, shown = did_you_mean(label, allowed), f" known: {', '.join(allowed)}"
-        raise _edited(
-            place,
-            seq,
-            f"is labelled {brief(label)}, which is not a label of this run"
-            f"{near}{shown if near.endswith('?') else ''}",
-        )
+        raise _edited(place, seq, not_a_label(label, allowed))
 
 
 def _edited(place: str, seq: object, what: str) -> RunError:
