@@ -262,7 +262,9 @@ def _number(axes: Axes, survey: Survey, scene: str) -> None:
     down, right = reads_down(grid)
     scale = 72 * min(_WIDTH / grid.width, _HIGHEST / grid.height)  # points per pixel
     points = scale * np.stack([x if right else -x, -y if down else y], axis=1)
-    for rank, place, offset in zip(ranks, middle.T, _beside(points, ranks), strict=True):
+    wide, high = scale * grid.width, scale * grid.height
+    frame = (0 if right else -wide, -high if down else 0, wide if right else 0, 0 if down else high)
+    for rank, place, offset in zip(ranks, middle.T, _beside(points, ranks, frame), strict=True):
         axes.annotate(
             str(rank),
             place,
@@ -275,11 +277,14 @@ def _number(axes: Axes, survey: Survey, scene: str) -> None:
         )
 
 
-def _beside(marks: NDArray[np.float64], numbers: IntArray) -> list[tuple[float, float]]:
+def _beside(
+    marks: NDArray[np.float64], numbers: IntArray, frame: _Box
+) -> list[tuple[float, float]]:
     """Return where numbers are written, from their marks, so that as few as can be overlap.
 
-    ``marks`` are ``(n, 2)``, in points to the right and up. Each number, in turn, takes the first
-    corner or side of its mark where it covers the least of marks and of numbers before it.
+    ``marks`` are ``(n, 2)``, and ``frame`` is that of the map, in points to the right and up. Each
+    number, in turn, takes the first corner or side of its mark where it covers the least of marks,
+    of numbers before it, and of what lies beyond the frame.
     """
     taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in marks.tolist()]
     offsets = []
@@ -289,7 +294,11 @@ def _beside(marks: NDArray[np.float64], numbers: IntArray) -> list[tuple[float, 
         middle = -wide / 2
         free = [(4, 2), (left, 2), (middle, 5), (middle, below - 2), (4, below), (left, below)]
         boxes = [(x + dx, y + dy, x + dx + wide, y + dy + high) for dx, dy in free]
-        covered = [sum(_overlap(box, other) for other in taken) for box in boxes]
+        beyond = [wide * high - _overlap(box, frame) for box in boxes]
+        covered = [
+            round(sum(_overlap(box, other) for other in taken) + out, 6)  # a tie is a tie
+            for box, out in zip(boxes, beyond, strict=True)
+        ]
         best = covered.index(min(covered))
         taken.append(boxes[best])
         offsets.append(free[best])

@@ -84,7 +84,7 @@ def test_the_scale_bar_of_much_of_the_earth_goes_around_it(
 def test_numbers_of_patches_side_by_side_can_be_read() -> None:
     """Four in a row and one below, as neighbours are; points of the paper."""
     marks = np.array([(0, 0), (8, 0), (16, 0), (24, 0), (24, -8)], dtype=float)
-    offsets = maps._beside(marks, np.array([3, 12, 19, 1, 15]))
+    offsets = maps._beside(marks, np.array([3, 12, 19, 1, 15]), (-99, -99, 99, 99))
     boxes = [
         (x + dx, y + dy, x + dx + 5.2 * digits, y + dy + 6.4)
         for (x, y), (dx, dy), digits in zip(marks, offsets, (1, 2, 2, 1, 2), strict=True)
@@ -92,6 +92,17 @@ def test_numbers_of_patches_side_by_side_can_be_read() -> None:
     for number, (left, bottom, right, top) in enumerate(boxes):
         for other in boxes[number + 1 :]:
             assert right <= other[0] or other[2] <= left or top <= other[1] or other[3] <= bottom
+
+
+def test_numbers_of_patches_at_the_edge_stay_on_the_map() -> None:
+    marks, frame = (
+        np.array([(4, -4), (96, -4), (4, -96), (96, -96)], dtype=float),
+        (0, -100, 100, 0),
+    )
+    for (x, y), (dx, dy) in zip(
+        marks, maps._beside(marks, np.array([11, 12, 13, 14]), frame), strict=True
+    ):
+        assert 0 <= x + dx <= 100 - 10.4 and -100 <= y + dy <= -6.4
 
 
 def test_generated_patches_have_no_scale(tmp_path: Path) -> None:
