@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -137,21 +138,26 @@ def read(
 
 @contextmanager
 def _source(path: str) -> Iterator[_Source]:
-    """Give what to tell GDAL while a file is read; raises OSError or ValueError."""
+    """Give what to tell GDAL while a file is read; raises OSError or ValueError.
+
+    What GDAL warns of meanwhile, an error says again, or it is harmless.
+    """
     name, file = path.lower(), Path(path)
-    if not file.is_file():
-        yield _Source(path)
-    elif name.endswith(_CSV):
-        with _in_utf8(file) as copy:
-            yield _csv(copy)
-    elif name.endswith(".gz"):
-        yield _Source(f"/vsigzip/{file.absolute()}")
-    elif name.endswith(".kmz"):
-        yield _Source(_in_kmz(path))
-    elif name.endswith(".zip"):
-        yield _Source(_in_archive(path))
-    else:
-        yield _Source(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        if not file.is_file():
+            yield _Source(path)
+        elif name.endswith(_CSV):
+            with _in_utf8(file) as copy:
+                yield _csv(copy)
+        elif name.endswith(".gz"):
+            yield _Source(f"/vsigzip/{file.absolute()}")
+        elif name.endswith(".kmz"):
+            yield _Source(_in_kmz(path))
+        elif name.endswith(".zip"):
+            yield _Source(_in_archive(path))
+        else:
+            yield _Source(path)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +204,19 @@ def test_a_broken_layer_is_refused_in_one_line(name: str, owl: Owl) -> None:
 
 
 # --- GeoPackage, Shapefile, others ----------------------------------------------------------------
+
+
+def test_a_geopackage_is_known_by_its_tables_and_gdal_does_not_chatter(owl: Owl) -> None:
+    """GDAL warns of a database whose header does not call it a GeoPackage."""
+    frame = gpd.GeoDataFrame({"landuse": ["a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=UTM)
+    frame.set_geometry([shapely.box(500_000, 5_699_800, 500_100, 5_699_900)]).to_file(
+        owl.folder / "ground.gpkg"
+    )
+    for name, change in (("ground", "PRAGMA application_id = 0"), ("a", "CREATE TABLE t (a)")):
+        with closing(sqlite3.connect(owl.folder / f"{name}.gpkg")) as database, database:
+            database.execute(change)
+    assert "GeoPackage tables" in with_layer(owl, "a.gpkg", None).refusal()
+    with_layer(owl, "ground.gpkg", None).done()
 
 
 def test_a_damaged_geopackage_is_refused(owl: Owl) -> None:
