@@ -252,7 +252,7 @@ class ProgressPanel(QWidget):
         if rate is None or seconds is None or session.is_done:
             return ""
         text = self.tr("{rate} answers per hour, {time} left")
-        return text.format(rate=f"{rate:.0f}", time=_duration(seconds))
+        return text.format(rate=f"{rate:,.0f}", time=_duration(seconds))
 
 
 def _duration(seconds: float) -> str:
