@@ -64,8 +64,9 @@ def query(
 ) -> None:
     """Write the next batch to label as a GeoPackage and print its path.
 
-    Learns from all answers ingested so far. As long as the last batch has no answer, its path is
-    printed again; its patches that stay unanswered return to the pool.
+    Learns from all answers ingested so far. As long as the last batch has no answer, and not all
+    its patches have labels from elsewhere, its path is printed again; its patches that stay
+    unanswered return to the pool.
 
     With --annotators, the batch is divided among them, and a path is printed for each. It waits
     until each of them has answered a patch; --go-on does not wait. With --to-store, if owl.toml

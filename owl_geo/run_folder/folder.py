@@ -22,7 +22,7 @@ from pyproj import CRS
 from owl_geo.disk.atomic import finish_replacing, locked
 from owl_geo.errors import BusyError, RunError, SourceError
 from owl_geo.ground.same_ground import are_shown
-from owl_geo.labels import AnsweredRun, LabelStore, open_store, settled
+from owl_geo.labels import AnsweredRun, LabelStore, newest_answers, open_store, settled
 from owl_geo.labels.exchange import corners_of
 from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
@@ -289,7 +289,35 @@ class Run:
 
     def waits(self, entry: Round) -> list[Path]:
         """Return the files of a round's batch that wait for answers; see ``Journal.waits``."""
-        return self.journal.waits(entry, self.labels.history())
+        history = self.labels.history()
+        return self.journal.waits(entry, history, self._labelled_since(entry, history))
+
+    def _labelled_since(self, entry: Round, history: pd.DataFrame) -> dict[str, set[str]]:
+        """Return who has labelled a batch's patches since it was made, in whatever way, by patch.
+
+        A label counts for every patch that shows the same place. Where answers were moved to
+        another store, their numbers do not tell when they came, and nobody is returned.
+        """
+        arrival = history["seq"].to_numpy()
+        if np.searchsorted(arrival, entry.answers_seen, "right") < entry.metrics.n_labeled:
+            return {}
+        newest = newest_answers(history[arrival > entry.answers_seen])
+        by: dict[str, set[str]] = {}
+        for patch, name in zip(newest["patch_id"], newest["annotator"], strict=True):
+            by.setdefault(patch, set()).add(name)
+        found = {patch: by[patch] for patch in entry.patch_ids if patch in by}
+        if len(found) == len(by) or len(found) == len(entry.patch_ids):
+            return found
+        if self.index.shared is not None:
+            others = [patch for patch in by if patch not in found]
+            open_ = [patch for patch in entry.patch_ids if patch not in found]
+            among = find_positions(self.patches, others)
+            shown = self.index.shared.shown_as(self.index.positions(open_), among[among >= 0])
+            names = self.patches["patch_id"]
+            found |= {
+                patch: by[names.iloc[at]] for patch, at in zip(open_, shown, strict=True) if at >= 0
+            }
+        return found
 
     def check_waiting(self, entry: Round) -> None:
         """Raise RunError where no file that waits for answers is there any more; warn of each else.

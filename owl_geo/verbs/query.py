@@ -35,8 +35,8 @@ def query(
 ) -> Round:
     """Choose and write the next batch; return its round.
 
-    The last batch is returned again until every annotator who has a part of it has answered, unless
-    ``go_on`` is set.
+    The last batch is returned again until every annotator who has a part of it has answered, or all
+    its patches have labels in another way, unless ``go_on`` is set.
 
     Args:
         run: the run, or its folder.

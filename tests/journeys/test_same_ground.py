@@ -370,3 +370,21 @@ def test_like_lists_a_place_once(dates: list[Path], tmp_path: Path) -> None:
     assert (np.diff(found["likeness"]) <= 0).all()
     assert found["rank"].tolist() == list(range(1, n - 1))
     assert set(found["scene"]) == {"may", "june"}
+
+
+def test_an_answer_to_a_place_under_another_name_is_one_to_a_batch(tmp_path: Path) -> None:
+    """Of the dates that show a place, a batch asks for one; others may have answered another."""
+    dates = [scene(tmp_path / f"s/{name}.tif") for name in ("one", "other")]
+    run = init(tmp_path / "run", settings(dates, source={"same_ground": "keep"})).run
+    asked = query(run).patch_ids
+    twins = [
+        patch.replace("one/", "x/").replace("other/", "one/").replace("x/", "other/")
+        for patch in asked
+    ]
+    labels = ["absent", "present"] * (len(asked) // 2)
+    for n in (len(asked) - 1, len(asked)):
+        path = tmp_path / "answers.csv"
+        pd.DataFrame({"patch_id": twins[:n], "label": labels[:n]}).to_csv(path, index=False)
+        import_answers(run, path, annotator="ana")
+        assert bool(run.waiting()) == (n < len(asked))
+    assert not {*query(run).patch_ids} & {*asked, *twins}

@@ -173,6 +173,35 @@ def test_a_part_that_others_have_too_waits_for_its_annotator(journal: Journal) -
     assert waiting(journal, dealt, history(("ana", 1))) == ["batch-ben.gpkg"]
 
 
+@pytest.mark.parametrize(
+    ("labelled", "files"),
+    [
+        ({0: "eve", 1: "ana", 2: "eve"}, ["batch-ben.gpkg"]),
+        ({0: "eve", 1: "ana", 2: "ana"}, ["batch-ben.gpkg"]),
+        ({2: "eve", 3: "eve"}, ["batch-ana.gpkg"]),
+        ({3: "ana"}, ["batch-ana.gpkg"]),  # ben's alone, by whomever
+        ({2: "ana"}, ["batch-ana.gpkg", "batch-ben.gpkg"]),
+        ({0: "eve", 1: "eve", 2: "eve", 3: "eve"}, []),
+    ],
+)
+def test_what_is_labelled_in_another_way_is_not_waited_for(
+    labelled: dict[int, str], files: list[str], journal: Journal
+) -> None:
+    given = {PATCHES[rank]: {name} for rank, name in labelled.items()}
+    dealt = entry(1, team={"ana": (0, 1, 2), "ben": (2, 3), "cy": ()})
+    assert [path.name for path in journal.waits(dealt, history(), given)] == files
+    whole = ["batch.gpkg"] if len(given) < len(PATCHES) else []
+    assert [path.name for path in journal.waits(entry(1), history(), given)] == whole
+
+
+def test_others_of_the_team_do_not_label_for_one_what_all_are_to_label(journal: Journal) -> None:
+    dealt = entry(1, team={"ana": (0, 1), "ben": (0, 1)})
+    by_ana = dict.fromkeys(PATCHES, {"ana"})
+    assert [path.name for path in journal.waits(dealt, history(), by_ana)] == ["batch-ben.gpkg"]
+    by_both = dict.fromkeys(PATCHES, {"ana", "ben"})
+    assert journal.waits(dealt, history(), by_both) == []
+
+
 def test_what_is_measured_later_is_added_once(journal: Journal, tmp_path: Path) -> None:
     journal.publish(entry(0), write_batch)
     journal.publish(replace(entry(1), unmeasured="of this"), write_batch)

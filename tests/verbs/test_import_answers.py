@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import rasters
 
-from owl_geo import Run, import_answers, init
+from owl_geo import Run, import_answers, init, query, status
 from owl_geo.cli.ingest import stored_line
 
 SIZE = 8
@@ -65,3 +66,29 @@ def test_rows_without_times_that_contradict_each_other_are_told(
     path = table(tmp_path, patch_id=names, label=given, annotator=["a", "a", "a", "b", "b"])
     import_answers(run, path, annotator="ana")
     assert "different labels" not in caplog.text
+
+
+def test_a_batch_whose_patches_were_all_imported_waits_no_more(run: Run, tmp_path: Path) -> None:
+    first = query(run)
+    *most, last = first.patch_ids
+    given = ["absent", *["present"] * (len(most) - 1)]
+    import_answers(run, table(tmp_path, patch_id=most, label=given), annotator="ana")
+    assert query(run).number == 0  # it asks for one more
+    assert status(run).next_step == "label"
+    import_answers(run, table(tmp_path, patch_id=[last], label=["skip"]), annotator="ben")
+    assert (status(run).waiting, status(run).next_step) == ((), "query")
+    second = query(run)
+    assert second.number == 1
+    assert not {*second.patch_ids} & {*first.patch_ids}
+    assert query(run).number == 1  # and now it is the second that waits
+
+
+def test_an_answer_from_before_a_batch_is_none_to_it(run: Run, tmp_path: Path) -> None:
+    ids = run.patches["patch_id"].tolist()[:20]
+    given = ["present", "absent"] * 10
+    import_answers(run, table(tmp_path, patch_id=ids, label=given), annotator="ana")
+    import_answers(run, table(tmp_path, patch_id=ids, label=given[1:] + given[:1]), annotator="ben")
+    first = query(run)  # all of them tie, and are asked again, first of all
+    again = tuple(patch for patch in first.patch_ids if patch in ids)
+    assert len(again) > 10
+    assert run.waits(replace(first, patch_ids=again)) == [run.batch_path(0)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -198,3 +198,16 @@ def test_a_search_with_truth_reviews_nothing_that_is_held_out(tmp_path: Path) ->
     assert not run.is_finished()
     simulate(run)  # the truth answers it, and the budget of rounds is as it was
     assert run.is_finished() and len(run.rounds()) == finished + 2
+
+
+def test_a_review_waits_though_its_patches_have_answers(tmp_path: Path) -> None:
+    """Also where these have got other numbers, in a store that others use too."""
+    run, _ = started(tmp_path)
+    done = review(run, threshold=0.01, size=200)
+    again = {*done.round.patch_ids} & {*run.labels.history()["patch_id"]}
+    only = replace(done.round, patch_ids=tuple(sorted(again)))
+    assert again and run.waits(only) == [run.batch_path(1)]
+    moved = run.labels.history()
+    moved["seq"] += 1000
+    run.labels.history = lambda: moved  # type: ignore[method-assign]
+    assert run.waits(only) == [run.batch_path(1)]
