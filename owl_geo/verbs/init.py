@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow
 
@@ -128,7 +129,7 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
     made = make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
     _check_answers_fit(run, made.source)
     _check_labels_fit(run, made.source)
-    _check_concepts_fit(run, made.patches)
+    _check_what_was_learnt(run, made)
     _warn_of_another_truth(run, made)
     updated = run_setup.update(
         run,
@@ -189,19 +190,57 @@ def _check_labels_fit(run: Run, source: PoolSource) -> None:
         )
 
 
-def _check_concepts_fit(run: Run, patches: pd.DataFrame) -> None:
-    """Raise RunError where a network that goes on learning would see other concepts than before.
+def _check_what_was_learnt(run: Run, made: PoolIndex) -> None:
+    """Check what a network that goes on learning would see against what it has seen before.
 
-    Its weights are for columns in their order.
+    Raises RunError for other concepts, since its weights are for columns in their order; warns of
+    concepts and bands whose values changed.
     """
     model = run.settings.model
     has_learnt = any(run.files.model(entry.number).exists() for entry in run.rounds())
-    if not (model.by_gradient and model.concepts and has_learnt):
+    if not (model.by_gradient and has_learnt):
         return
+    other: list[str] = []
+    if model.concepts:
+        try:
+            before = patch_table.read(run.path / PATCHES)
+        except (OSError, ValueError, KeyError, pyarrow.ArrowException):  # the update restores it
+            return
+        _check_concepts_fit(run, before, made.patches)
+        other += _changed_concepts(run, before, made.patches)
     try:
-        before = patch_table.read(run.path / PATCHES)
-    except (OSError, ValueError, KeyError, pyarrow.ArrowException):  # the update restores it
+        statistics = run.index.statistics
+    except RunError:  # likewise
         return
+    both = (statistics, made.statistics)
+    (median, scale), now = ((each.median, each.scale) for each in both)
+    if not (np.array_equal(median, now[0]) and np.array_equal(scale, now[1])):
+        other.append("the statistics of the bands")
+    if other:
+        _log.warning(
+            "%s: %s has learnt from other values of %s, and goes on from there: its maps are by "
+            "what it has learnt until the next round of `owl-geo query`, which learns from the new "
+            "ones",
+            *(run.path, model.network, ", ".join(other)),
+        )
+
+
+def _changed_concepts(run: Run, before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+    """Return the concepts that have other values in patches that stay, in the settings' order."""
+    was, there = before.set_index("patch_id"), now.set_index("patch_id")
+    stay = was.index.intersection(there.index)
+    was, there = was.loc[stay], there.loc[stay]
+    changed = []
+    for name in run.settings.concepts:
+        if name in was:
+            one, other = was[name].astype(object), there[name].astype(object)
+            if ((one != other) & ~(one.isna() & other.isna())).any():
+                changed.append(name)
+    return changed
+
+
+def _check_concepts_fit(run: Run, before: pd.DataFrame, patches: pd.DataFrame) -> None:
+    """Raise RunError where a network's concepts would have other columns than before."""
     concepts = list(run.settings.concepts)
     others = patches.columns.difference(concepts)
     names = fit_encoding(before[[name for name in before if name not in others]]).names
@@ -215,8 +254,8 @@ def _check_concepts_fit(run: Run, patches: pd.DataFrame) -> None:
         if columns
     ]
     raise RunError(
-        f"{run.path}: {model.network} has learnt from the concepts and goes on from there, so "
-        f"they cannot change: {' and '.join(said) or 'they have another order'}",
+        f"{run.path}: {run.settings.model.network} has learnt from the concepts and goes on from "
+        f"there, so they cannot change: {' and '.join(said) or 'they have another order'}",
         remedy="restore them in owl.toml, or make another run and take the answers there with "
         "`owl-geo labels export` and `import`",
     )
