@@ -9,6 +9,7 @@ from owl_geo.batches.answers import (
     noticed_in,
     warn_of,
     warn_of_future,
+    warn_of_like_names,
     warn_of_misplaced,
 )
 from owl_geo.batches.grid import PoolGrids, grid_info
@@ -37,6 +38,7 @@ __all__ = [
     "read_table",
     "warn_of",
     "warn_of_future",
+    "warn_of_like_names",
     "warn_of_misplaced",
     "write_batch",
 ]

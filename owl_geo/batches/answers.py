@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -208,6 +209,26 @@ def warn_of_future(path: Path, answers: Sequence[Answer], now: datetime) -> None
             " later corrections would not count",
             *(path, some(ahead)),
         )
+
+
+def warn_of_like_names(path: Path | str, names: Iterable[str], known: Collection[str]) -> None:
+    """Warn of names of annotators that differ from others only in case, spaces or their encoding.
+
+    ``names`` are those that the file gives, ``known`` those of whom the run knows already.
+    """
+    written = {_plain(name): name for name in sorted(known)}
+    for name in dict.fromkeys(names):
+        other = written.setdefault(_plain(name), name)
+        if name != other and name not in known:
+            _log.warning(
+                "%s: the annotators %s and %s differ in nothing but case or spaces, and count as "
+                "two people; if they are one, use one name from now on",
+                *(path, brief(name), brief(other)),
+            )
+
+
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _text(value: object) -> str:

@@ -118,10 +118,18 @@ class LabelStore(ABC):
     def ground(self) -> dict[str, shapely.Polygon]:
         """Return footprints of patches that the store knows, in EPSG:4326, by patch_id.
 
-        At least one of each scene, where the store is outside the folder: a run that was made alike
-        over other ground may have filled it. Others have none to tell.
+        At least one of each scene, where a run over other ground may have filled the store: one
+        that was made alike, or whose file was copied. Others have none to tell.
         """
         return {}
+
+    def elsewhere(self, patch_id: str, called: Path) -> RunError:
+        """Return the error where ``ground`` shows a patch elsewhere than the run ``called`` so."""
+        return RunError(
+            f"{self.place} has answers on other ground, where {patch_id} is elsewhere than in "
+            f"{called}",
+            remedy="restore the store, or make the run anew with another one",
+        )
 
     def reproject(self) -> None:  # noqa: B027 - a store may keep footprints in a CRS of its own
         """Reproject the stored footprints to the run's CRS, which has become EPSG:4326."""

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import shapely
 from pyproj import CRS
+from pyproj.exceptions import ProjError
 
 from owl_geo.disk import gpkg
 from owl_geo.errors import RunError
@@ -45,6 +46,14 @@ _HISTORY = (
     f"SELECT {gpkg.FEATURE_ID}, {_COLUMNS}"  # noqa: S608 - quoted names
     f" FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY {gpkg.FEATURE_ID}"
 )
+# the first patches of each scene, whose name is theirs without row and column
+_GROUND = (
+    "SELECT patch_id, shape FROM (SELECT patch_id, shape, row_number() OVER ("
+    "PARTITION BY rtrim(rtrim(rtrim(patch_id, '0123456789'), '/'), '0123456789') ORDER BY number"
+    ") AS place FROM (SELECT patch_id, min({number}) AS number, {shape} AS shape FROM {layer}"
+    " GROUP BY patch_id)) WHERE place <= {most}"
+)
+_OF_A_SCENE = 9  # patches: somebody may have moved the polygon of one
 _LON_LAT_ID = 4326  # the srs_id of EPSG:4326 in every GeoPackage
 _EXTENT = """
 UPDATE gpkg_contents SET
@@ -194,6 +203,42 @@ class GeoPackageLabels(LabelStore):
         with self._one_line("read"), self._open() as connection:
             query = f"SELECT count(*) FROM {gpkg.quoted(LABELS_LAYER)}"  # noqa: S608 - quoted names
             return int(connection.execute(query).fetchone()[0])
+
+    def ground(self) -> dict[str, shapely.Polygon]:
+        """Return footprints of each scene in EPSG:4326, by patch_id; see ``LabelStore``.
+
+        None where the file does not say where they are.
+        """
+        if not self.path.exists():
+            return {}
+        with self._one_line("read"), self._open() as connection:
+            column, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
+            crs = gpkg.crs_of(connection, srs_id)
+            query = _GROUND.format(
+                number=gpkg.FEATURE_ID,
+                shape=gpkg.quoted(column),
+                layer=gpkg.quoted(LABELS_LAYER),
+                most=_OF_A_SCENE,
+            )
+            rows = connection.execute(query).fetchall() if crs is not None else []
+        shapes = gpkg.from_blobs([blob for _, blob in rows])
+        known = [n for n, shape in enumerate(shapes) if shape is not None and not shape.is_empty]
+        if crs is None or not known:
+            return {}
+        try:
+            polygons = reprojected(shapes[known], crs, crs_of(GEOGRAPHIC))
+        except ProjError:  # it is on no globe
+            return {}
+        return {rows[n][0]: polygon for n, polygon in zip(known, polygons, strict=True)}
+
+    def elsewhere(self, patch_id: str, called: Path) -> RunError:
+        """Return the error for answers on other ground, from a file that was copied here."""
+        return RunError(
+            f"{self.place} has answers on other ground, where {patch_id} is elsewhere than in "
+            f"{called}",
+            remedy=f"restore the run's own {self.name}, or move this one out of the run and use "
+            f"`owl-geo labels import {called} FILE`, which goes by the ground",
+        )
 
     def _create(self) -> None:
         text = {name: np.empty(0, dtype=object) for name in LABELS_COLUMNS}

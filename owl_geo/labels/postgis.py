@@ -8,6 +8,7 @@ two programs that store the same answers do so once, and an aborted transaction 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -190,6 +191,14 @@ class PostGISLabels(LabelStore):
             return {}
         rows = self.database.work("read where the answers are", read)
         return {patch: shapely.from_wkb(footprint) for patch, footprint in rows}
+
+    def elsewhere(self, patch_id: str, called: Path) -> RunError:
+        """Return the error for a run of the same id over other ground."""
+        return RunError(
+            f"{self.place} has a run {self.run_id} over other ground, where {patch_id} is "
+            f"elsewhere than in {called}",
+            remedy="make this run anew with another --seed, or with a database of its own",
+        )
 
     def check_ready(self) -> None:
         """Raise RunError where the database has no store, or the run is not registered there."""

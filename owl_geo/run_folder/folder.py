@@ -208,23 +208,25 @@ class Run:
     def check_ground(self, store: LabelStore) -> None:
         """Raise RunError where the store knows patches under these names on other ground.
 
-        Another run has the same id where it was made with the same settings and the same names.
+        Another run has the same id where it was made with the same settings and the same names, and
+        its file may have been copied here. A scene is on other ground where all that is known of it
+        is: polygons in a file can be moved one by one, and its answers go by their names.
         """
         ground = store.ground()
         if not ground:
             return
+        try:
+            at = find_positions(self.patches, list(ground))
+        except RunError:  # whatever needs the index says why it cannot be read
+            return
         names: AnyArray = np.array(list(ground), dtype=object)
-        at = find_positions(self.patches, list(ground))
         corners = corners_of(np.array(list(ground.values()), dtype=object))
         known = np.flatnonzero((at >= 0) & np.isfinite(corners).all(axis=(1, 2)))
-        shown = are_shown(self.index.windows.take(at[known]), corners[known])
-        elsewhere = names[known[~shown]]
+        windows = self.index.windows.take(at[known])
+        shown = are_shown(windows, corners[known])
+        elsewhere = names[known[~np.isin(windows.scene, windows.scene[shown])]]
         if len(elsewhere):
-            raise RunError(
-                f"{store.place} has a run {self.settings.run_id} over other ground, where "
-                f"{elsewhere[0]} is elsewhere than in {self.called}",
-                remedy="make this run anew with another --seed, or with a database of its own",
-            )
+            raise store.elsewhere(str(elsewhere[0]), self.called)
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
         """Return the answers as positions in the index; those after ``seen`` are fresh.

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from owl_geo.batches import misplaced, warn_of_future, warn_of_misplaced
+from owl_geo.batches import (
+    misplaced,
+    warn_of_future,
+    warn_of_like_names,
+    warn_of_misplaced,
+)
 from owl_geo.batches.checks import check_annotator, check_characters, check_labels, utc_time
 from owl_geo.batches.reading import some
 from owl_geo.errors import BatchError, ConfigError, suggestion
@@ -23,7 +28,7 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.sources.base import find_positions
 from owl_geo.types import Answer
-from owl_geo.verbs.ingest import Ingested, held_out_patches
+from owl_geo.verbs.ingest import Ingested, held_out_patches, known_annotators
 from owl_geo.wording import counted
 
 if TYPE_CHECKING:  # sites may be in any format, and what reads them takes long to import
@@ -112,6 +117,8 @@ def import_answers(
     # unchecked, because this is how answers from a labels.gpkg reach a store that lacks them
     store = run.label_store(check=False)
     run.check_ground(store)
+    names = [answer.annotator for answer in answers]
+    warn_of_like_names(path, names, known_annotators(run, store.history()))
     appended = store.append(answers, footprints)
     counts = labelled["label"].value_counts()
     return Ingested(
@@ -178,6 +185,8 @@ def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Inge
     store = run.labels
     found = answers_at(run, path, store, options, annotator=annotator)
     footprints = run.footprints([answer.patch_id for answer in found.new])
+    names = [answer.annotator for answer in found.new]
+    warn_of_like_names(path, names, known_annotators(run, store.history()))
     appended = store.append(found.new, footprints)
     counts = pd.Series([answer.label for answer in found.answers], dtype=object).value_counts()
     return Ingested(

@@ -25,6 +25,7 @@ from owl_geo.batches import (
     noticed_in,
     read_batch,
     warn_of,
+    warn_of_like_names,
 )
 from owl_geo.batches.checks import check_annotator
 from owl_geo.batches.reading import some
@@ -76,6 +77,11 @@ def ingest(
         batch.warn()
         before = run.labels.history()
         _warn_of_cleared(batch, before)
+        warn_of_like_names(
+            batch.file.path,
+            (answer.annotator for answer in batch.answers),
+            known_annotators(run, before),
+        )
         last_seq = before["seq"].max()  # not-a-number before the first answer
         appended = run.labels.append(batch.answers, batch.places)
         if appended.new:
@@ -98,6 +104,12 @@ def ingest(
             )
         )
     return done
+
+
+def known_annotators(run: Run, history: pd.DataFrame) -> set[str]:
+    """Return who has answered in a run, or was to."""
+    dealt = {name for entry in run.rounds() for name in entry.team}
+    return {*history["annotator"]} | dealt | {*run.settings.team.annotators}
 
 
 def expected_history(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,8 +12,10 @@ import pandas as pd
 import pytest
 import searches
 from click.testing import CliRunner, Result
+from rasterio.transform import from_origin
+from rasters import coordinates, write_raster
 
-from owl_geo import Run, ingest, query
+from owl_geo import Run, ingest, init, query
 from owl_geo.cli import cli
 from owl_geo.labels import agreement
 from owl_geo.schema import LABELS_COLUMNS
@@ -254,3 +257,82 @@ def test_a_time_that_is_still_to_come_is_warned_of(tmp_path: Path) -> None:
     shown = owl("labels", "import", run.path, path)
     assert f"warning: {path}: labelled_at of '{patch}' is in the future" in shown.output
     assert "1 present, 0 unanswered; 1 new" in shown.output
+
+
+def over(folder: Path, name: str, *scenes: tuple[str, float], crs: str = "EPSG:32631") -> Run:
+    """A run over scenes of 640 m, each with its name and where it begins; a third is answered."""
+    paths = {
+        scene: write_raster(
+            folder / f"{name}-{scene}.tif",
+            coordinates(64, 64) + 1,
+            crs=crs,
+            transform=from_origin(x, 5_000_000, 10, 10),
+        )
+        for scene, x in scenes
+    }
+    source = {
+        "kind": "geotiff",
+        "scenes": [{"name": scene, "path": str(path)} for scene, path in paths.items()],
+        "patch_size": 8,
+    }
+    run = init(folder / name, {"source": source}).run
+    table = folder / "answers.csv"
+    ids = run.patches["patch_id"].tolist()[::3]
+    labels = ["absent", "present", "skip"] * len(ids)
+    pd.DataFrame({"patch_id": ids, "label": labels[: len(ids)]}).to_csv(table, index=False)
+    assert owl("labels", "import", run.path, table).exit_code == 0
+    return run
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32631", "EPSG:32632"])
+def test_a_file_that_was_copied_from_a_run_over_other_ground_is_refused(
+    crs: str, tmp_path: Path
+) -> None:
+    here = over(tmp_path, "here", ("a", 500_000), ("b", 510_000))
+    there = over(tmp_path, "there", ("a", 500_000), ("b", 600_000))
+    if crs != "EPSG:32631":
+        there = over(tmp_path, "zone", ("a", 500_000), ("b", 510_000), crs=crs)
+    own = here.path / "labels.gpkg"
+    own.rename(tmp_path / "own.gpkg")
+    shutil.copy(there.path / "labels.gpkg", own)
+    before = own.read_bytes()
+    for words in (
+        ("status", here.path),
+        ("query", here.path),
+        ("predict", here.path),
+        ("report", here.path),
+        ("labels", "export", here.path, tmp_path / "export.gpkg"),
+        ("labels", "import", here.path, tmp_path / "answers.csv"),
+    ):
+        told = owl(*words)
+        assert told.exit_code == 1, words
+        assert f"{own} has answers on other ground, where " in told.output
+        assert f"is elsewhere than in {here.path}; restore" in told.output
+        assert len(told.output.splitlines()) == 1
+    assert own.read_bytes() == before
+    # the way out that the line names
+    foreign = own.rename(tmp_path / "foreign.gpkg")
+    told = owl("labels", "import", here.path, foreign)
+    shared = [p for p in Run(there.path).labels.history()["patch_id"] if p.startswith("a/")]
+    assert told.exit_code == int(crs != "EPSG:32631"), told.output
+    if crs == "EPSG:32631":
+        assert Run(here.path).labels.history()["patch_id"].tolist() == shared
+
+
+def test_a_file_from_a_run_over_the_same_ground_is_its_own(tmp_path: Path) -> None:
+    here = over(tmp_path, "here", ("a", 500_000))
+    there = over(tmp_path, "there", ("a", 500_020))  # less than half a patch away
+    shutil.copy(there.path / "labels.gpkg", here.path / "labels.gpkg")
+    assert owl("status", here.path).exit_code == 0
+
+
+def test_polygons_that_were_moved_in_the_file_do_not_make_it_another_run_s(tmp_path: Path) -> None:
+    run = over(tmp_path, "run", ("a", 500_000))
+    with searches.editing(run.path / "labels.gpkg") as connection:
+        rows = connection.execute("SELECT fid, geom FROM labels ORDER BY fid").fetchall()
+        last = rows[-1][1]
+        connection.execute("UPDATE labels SET geom = ? WHERE fid = ?", (last, rows[0][0]))
+        connection.execute("UPDATE labels SET geom = NULL WHERE fid = ?", (rows[1][0],))
+        connection.execute("UPDATE labels SET geom = 'x' WHERE fid = ?", (rows[2][0],))
+    told = owl("status", run.path)
+    assert told.exit_code == 0, told.output

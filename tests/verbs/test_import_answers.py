@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import rasters
+import searches
 
-from owl_geo import Run, import_answers, init, query, status
+from owl_geo import Run, import_answers, ingest, init, query, status
 from owl_geo.cli.ingest import stored_line
 
 SIZE = 8
@@ -92,3 +93,34 @@ def test_an_answer_from_before_a_batch_is_none_to_it(run: Run, tmp_path: Path) -
     again = tuple(patch for patch in first.patch_ids if patch in ids)
     assert len(again) > 10
     assert run.waits(replace(first, patch_ids=again)) == [run.batch_path(0)]
+
+
+def test_names_that_differ_in_case_or_spaces_are_told_once(
+    run: Run, tmp_path: Path, caplog
+) -> None:
+    entry = query(run, annotators=["ana", "José"])
+    path = run.batch_paths(entry)["ana"]
+    searches.label(path, {entry.patch_ids[place]: "absent" for place in entry.team["ana"]}, "Ana ")
+    done = ingest(run, [path], annotator="eve")
+    assert done[0].new == len(entry.team["ana"])
+    assert "the annotators 'Ana' and 'ana' differ in nothing but case or spaces" in caplog.text
+    caplog.clear()
+    ingest(run, [path], annotator="eve")
+    names = ["Jose\u0301", "bo", "B o"]
+    table_ = table(tmp_path, patch_id=NAMES, label=["absent"] * 3, annotator=names)
+    import_answers(run, table_, annotator="eve")
+    said = [line for line in caplog.messages if "differ in nothing" in line]
+    assert [line.partition("annotators ")[2].partition(" differ")[0] for line in said] == [
+        "'Jose\u0301' and 'José'",
+        "'B o' and 'bo'",
+    ]
+    is_open = ~run.patches["patch_id"].isin(run.labels.history()["patch_id"])
+    free = run.patches["patch_id"][is_open].iloc[-1]
+    place = run.footprints([free]).to_crs(4326).iloc[0].centroid
+    sites = tmp_path / "sites.csv"
+    sites.write_text(f"lon,lat\n{place.x},{place.y}\n")
+    caplog.clear()
+    import_answers(run, table_, annotator="eve")
+    assert "differ in nothing" not in caplog.text
+    import_answers(run, sites, annotator="BO")
+    assert f"{sites}: the annotators 'BO' and 'bo' differ" in caplog.text
