@@ -196,9 +196,9 @@ def test_what_is_labelled_in_another_way_is_not_waited_for(
 
 def test_others_of_the_team_do_not_label_for_one_what_all_are_to_label(journal: Journal) -> None:
     dealt = entry(1, team={"ana": (0, 1), "ben": (0, 1)})
-    by_ana = dict.fromkeys(PATCHES, {"ana"})
+    by_ana = {patch: {"ana"} for patch in PATCHES}
     assert [path.name for path in journal.waits(dealt, history(), by_ana)] == ["batch-ben.gpkg"]
-    by_both = dict.fromkeys(PATCHES, {"ana", "ben"})
+    by_both = {patch: {"ana", "ben"} for patch in PATCHES}
     assert journal.waits(dealt, history(), by_both) == []
 
 
