@@ -16,6 +16,7 @@ from numbers import Number
 import numpy as np
 import pandas as pd
 
+from owl_geo.ground.whole_numbers import EXACT_IN_FLOATS
 from owl_geo.types import AnyArray, BoolArray
 
 _YES_OR_NO = {
@@ -34,7 +35,6 @@ _PART = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _FLOAT32 = 6e-8  # by how much a number in 32 bits may differ from what was written
-_EXACT = 2.0**53  # whole numbers below it are exact as floats
 _SHOWN = 8
 
 
@@ -94,7 +94,7 @@ def _written(column: pd.Series) -> pd.Series:
         column = column.map(_joined)
     if pd.api.types.is_float_dtype(column):
         present = column.dropna()
-        if (present % 1 == 0).all() and (present.abs() < _EXACT).all():
+        if (present % 1 == 0).all() and (present.abs() < EXACT_IN_FLOATS).all():
             column = column.astype("Int64")
     return column.astype("string").fillna("").str.strip()
 

@@ -19,6 +19,7 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.disk.suffixes import PARQUET
+from owl_geo.ground import whole_numbers
 from owl_geo.ground.parquet_parts import Parts, versioned_as
 
 USUAL = ("geometry", "geom", "wkb_geometry", "wkb")  # names of columns of geometries
@@ -108,6 +109,9 @@ def read(
             table = gpd.read_parquet(path, columns=wanted, **whole.options).reset_index()
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
+    if larger := [name for name in whole_numbers.doubtful(table) if name in schema.names]:
+        found = pq.read_table(path, columns=larger, **whole.options)
+        whole_numbers.with_exact(table, found)
     parts = {name: _part(table[column], name, column) for name, column in column_of.items()}
     flat = shapely.force_2d(table.geometry.to_numpy())
     return gpd.GeoDataFrame(parts, geometry=flat, crs=table.crs)
@@ -219,5 +223,6 @@ def _leaves(fields: Iterable[pa.Field], before: str = "") -> list[str]:
 def _part(column: pd.Series, name: str, column_name: str) -> pd.Series:
     """Return a part of a nested attribute, or the attribute itself where it is not nested."""
     for key in name.removeprefix(column_name).split(".")[1:]:
-        column = column.map(lambda value, key=key: value.get(key) if value is not None else None)
+        values = [value.get(key) if value is not None else None for value in column]
+        column = whole_numbers.as_column(values, column.index)
     return column

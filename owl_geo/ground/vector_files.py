@@ -23,7 +23,7 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.disk.text_files import encoding_of, is_utf8
-from owl_geo.ground import geoparquet
+from owl_geo.ground import geoparquet, whole_numbers
 from owl_geo.wording import counted
 
 _CSV = (".csv", ".tsv")
@@ -128,6 +128,12 @@ def read(
             table = pyogrio.read_dataframe(
                 source.path, columns=columns, **options, **source.options
             )
+            if names := whole_numbers.doubtful(table):
+                told = {key: options[key] for key in ("layer", "encoding") if key in options}
+                _, found = pyogrio.read_arrow(
+                    source.path, columns=names, read_geometry=False, **told, **source.options
+                )
+                whole_numbers.with_exact(table, found)
             if source.is_csv and isinstance(table, gpd.GeoDataFrame):
                 _check_commas(source)
                 table = _placed(table, source, crs, options)
