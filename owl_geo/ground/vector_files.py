@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import tempfile
 import warnings
 import zipfile
@@ -24,6 +25,7 @@ from pyproj import CRS
 
 from owl_geo.disk.text_files import encoding_of, is_utf8
 from owl_geo.ground import geoparquet, whole_numbers
+from owl_geo.ground.csv_zones import check_one_crs, columns_of_crs
 from owl_geo.wording import counted
 
 _CSV = (".csv", ".tsv")
@@ -54,6 +56,7 @@ _UNTOLD = (("x", "y"),)  # degrees, or any other unit
 _COORDINATES = (*_DEGREES, *_UNTOLD, ("easting", "northing"))
 # with WKT, WKB or, as Earth Engine exports it, GeoJSON
 _WKT = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkt_geometry", ".geo")
+_NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*")
 _NONE = ("", "null", "none", "nan")  # as programs write that there is no value
 
 
@@ -137,6 +140,7 @@ def read(
             if source.is_csv and isinstance(table, gpd.GeoDataFrame):
                 _check_commas(source)
                 table = _placed(table, source, crs, options)
+                _check_zones(table, source, crs, options)
     if crs is None or not isinstance(table, gpd.GeoDataFrame) or table.crs is not None:
         return table
     return table.set_crs(crs)
@@ -236,13 +240,40 @@ def _check_commas(source: _Source) -> None:
             for row in rows:
                 if len(row) <= len(header) or not any(row[len(header) :]):
                     continue
-                if not all("." in row[column] for column in at):
+                if _may_be_cut(row, len(header), at):
                     raise ValueError(
                         f"line {rows.line_num} has {counted(len(row), 'value')}, the header "
-                        f"{len(header)}: numbers with a decimal comma need quotes, or a file whose "
-                        "values are separated by semicolons"
+                        f"{len(header)}: a comma within a value, such as a decimal comma or one in "
+                        "a note, needs quotes, or a file whose values are separated by semicolons"
                     )
             return
+
+
+def _check_zones(
+    table: gpd.GeoDataFrame, source: _Source, crs: CRS | None, options: Mapping[str, Any]
+) -> None:
+    """Raise ValueError where a column says that rows are in several CRSs, or in another one."""
+    in_crs = table.crs if table.crs is not None else crs
+    if len(source.columns) < 2 or source.in_degrees or in_crs is None:
+        return
+    encoding = options.get("encoding")
+    fields = _info(source.path, **source.options)["fields"]
+    if names := columns_of_crs(map(str, fields)):
+        rows = pyogrio.read_dataframe(
+            source.path, columns=names, read_geometry=False, encoding=encoding
+        )
+        check_one_crs(rows[names], in_crs)
+
+
+def _may_be_cut(row: list[str], n: int, at: list[int]) -> bool:
+    """Return whether a comma before the last of n columns may have moved coordinates, or cut one.
+
+    What stands behind a coordinate that is cut is a number: its other part, or the next coordinate.
+    """
+    if all("." in row[column] for column in at):
+        # they may be others than the header says; but nothing stands before the first
+        return sorted(at) != [0, 1] and all(map(_NUMBER.fullmatch, row[n - 1 :]))
+    return _NUMBER.fullmatch(row[max(at) + 1]) is not None
 
 
 def _placed(
