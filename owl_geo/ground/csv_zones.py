@@ -36,9 +36,9 @@ def check_one_crs(rows: pd.DataFrame, crs: CRS) -> None:
         if others:
             shown = ", ".join(others[:_SHOWN]) + (" ..." if len(others) > _SHOWN else "")
             raise ValueError(
-                f"its column {str(name)!r} says {shown} of some rows, which are read in {crs.name}: "
-                "write a file for each, or their longitudes and latitudes; rename the column if it "
-                "says something else"
+                f"its column {str(name)!r} says {shown} of some rows, but they would be read in "
+                f"{crs.name}: write a file for each, or longitudes and latitudes; rename the "
+                "column if it says something else"
             )
 
 

@@ -6,7 +6,9 @@ be told which columns of a CSV hold coordinates, and where in an archive the dat
 
 from __future__ import annotations
 
+import codecs
 import csv
+import glob
 import math
 import re
 import tempfile
@@ -30,6 +32,8 @@ from owl_geo.wording import counted
 
 _CSV = (".csv", ".tsv")
 _OSM = (".osm", ".pbf")
+_DBF_START = 32  # bytes
+_CHUNK = 2**20
 _LATIN = "ISO-8859-1"
 _DELIMITERS = (",", ";", "\t", "|")
 _IN_ARCHIVES = (
@@ -112,7 +116,7 @@ def attributes(path: str, layer: str) -> Attributes:
     if geoparquet.is_parquet(path):
         return Attributes(geoparquet.attributes(path))
     with _source(path) as source:
-        info = _info(source.path, layer=layer, **source.options)
+        info = _info(source.path, layer=layer, **_encoding_of(path), **source.options)
     return Attributes(tuple(map(str, info["fields"])), info["driver"] == "ESRI Shapefile")
 
 
@@ -127,6 +131,7 @@ def read(
     if geoparquet.is_parquet(path):
         table = geoparquet.read(path, columns, options.get("on_invalid", "raise"))
     else:
+        options = _encoding_of(path) | options
         with _source(path) as source:
             table = pyogrio.read_dataframe(
                 source.path, columns=columns, **options, **source.options
@@ -144,6 +149,35 @@ def read(
     if crs is None or not isinstance(table, gpd.GeoDataFrame) or table.crs is not None:
         return table
     return table.set_crs(crs)
+
+
+def _encoding_of(path: str) -> dict[str, str]:
+    """Return the encoding of a Shapefile that has lost the .cpg file which says it, if it is UTF-8.
+
+    GDAL takes the text of such a file for Latin-1, which it was when the format was made.
+    """
+    file = Path(path)
+    if not (file.suffix.lower() == ".shp" and file.is_file()):
+        return {}
+    beside = {one.suffix.lower(): one for one in file.parent.glob(f"{glob.escape(file.stem)}.*")}
+    table = beside.get(".dbf")
+    return {"encoding": "UTF-8"} if table and ".cpg" not in beside and _is_utf8(table) else {}
+
+
+def _is_utf8(table: Path) -> bool:
+    """Return whether the text of a DBF has letters beyond ASCII, all of them in UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    only_ascii = True
+    with table.open("rb") as file:
+        header = file.read(_DBF_START)
+        file.seek(int.from_bytes(header[8:10], "little"))  # where its records begin
+        try:
+            for part in iter(lambda: file.read(_CHUNK), b""):
+                only_ascii = only_ascii and part.isascii()
+                decoder.decode(part)
+        except UnicodeDecodeError:
+            return False
+    return not only_ascii
 
 
 @contextmanager

@@ -24,10 +24,10 @@ def doubtful(table: pd.DataFrame) -> list[str]:
 def as_column(values: Sequence[Any], index: pd.Index) -> pd.Series:
     """Return values, None where one is missing, as pandas does but for such whole numbers."""
     there = [value for value in values if value is not None]
-    if there and all(type(value) is int for value in there):
-        if EXACT_IN_FLOATS <= max(map(abs, there)) < 2**64:
-            dtype = "UInt64" if max(there) >= 2**63 else "Int64"
-            return pd.Series(pd.array(list(values), dtype=dtype), index=index)
+    are_whole = bool(there) and all(type(value) is int for value in there)
+    if are_whole and EXACT_IN_FLOATS <= max(map(abs, there)) < 2**64:
+        dtype = "UInt64" if max(there) >= 2**63 else "Int64"
+        return pd.Series(pd.array(list(values), dtype=dtype), index=index)
     return pd.Series(values, index=index)
 
 

@@ -533,3 +533,16 @@ def test_csv_in_utf_16_that_no_mark_tells(tmp_path: Path) -> None:
     for use in (list_layers, read, lambda name: attributes(name, "a")):
         with pytest.raises(ValueError, match="without a byte-order mark does: save it in UTF-8"):
             use(str(path))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "keeps_cpg"), [("utf-8", False), ("cp1252", False), ("utf-8", True)]
+)
+def test_text_of_a_shapefile_that_lost_its_cpg(
+    encoding: str, keeps_cpg: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.shp"
+    FRAME.assign(use=["Größe", "forêt"]).to_file(path, encoding=encoding)
+    if not keeps_cpg:
+        path.with_suffix(".cpg").unlink()
+    assert features(path)["use"].tolist() == ["Größe", "forêt"]
