@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Collection
@@ -16,7 +17,7 @@ from numbers import Number
 import numpy as np
 import pandas as pd
 
-from owl_geo.ground.whole_numbers import EXACT_IN_FLOATS
+from owl_geo.ground.whole_numbers import EXACT_IN_FLOATS, as_column
 from owl_geo.types import AnyArray, BoolArray
 
 _YES_OR_NO = {
@@ -161,7 +162,9 @@ def _numbers(column: pd.Series) -> pd.Series | None:
         return column
     present = column.dropna()
     if column.dtype == object and len(present) and present.map(_is_number).all():
-        return pd.to_numeric(column.astype("Float64"))  # decimals, and integers with gaps
+        if all(math.isfinite(value) and value == int(value) for value in present):  # as floats, neighbours may be equal
+            return as_column([None if pd.isna(value) else int(value) for value in column])
+        return pd.to_numeric(column.astype("Float64"))  # decimals
     return None
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import geopandas as gpd
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
@@ -113,6 +114,13 @@ def read(
         found = pq.read_table(path, columns=larger, **whole.options)
         whole_numbers.with_exact(table, found)
     parts = {name: _part(table[column], name, column) for name, column in column_of.items()}
+    nested = {name: parts[name] for name, column in column_of.items() if name != column}
+    for name in whole_numbers.doubtful(pd.DataFrame(nested)):  # as they are within their structs
+        found = pq.read_table(path, columns=[column_of[name]], **whole.options)
+        keys = name.removeprefix(column_of[name]).split(".")[1:]
+        inner = pc.struct_field(found[column_of[name]], keys)
+        if pa.types.is_integer(inner.type):
+            parts[name] = whole_numbers.as_column(inner.to_pylist(), table.index)
     flat = shapely.force_2d(table.geometry.to_numpy())
     return gpd.GeoDataFrame(parts, geometry=flat, crs=table.crs)
 
@@ -223,6 +231,5 @@ def _leaves(fields: Iterable[pa.Field], before: str = "") -> list[str]:
 def _part(column: pd.Series, name: str, column_name: str) -> pd.Series:
     """Return a part of a nested attribute, or the attribute itself where it is not nested."""
     for key in name.removeprefix(column_name).split(".")[1:]:
-        values = [value.get(key) if value is not None else None for value in column]
-        column = whole_numbers.as_column(values, column.index)
+        column = column.map(lambda value, key=key: value.get(key) if value is not None else None)
     return column

@@ -21,7 +21,7 @@ def doubtful(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in floats if (floats[name].abs() >= EXACT_IN_FLOATS).any()]
 
 
-def as_column(values: Sequence[Any], index: pd.Index) -> pd.Series:
+def as_column(values: Sequence[Any], index: pd.Index | None = None) -> pd.Series:
     """Return values, None where one is missing, as pandas does but for such whole numbers."""
     there = [value for value in values if value is not None]
     are_whole = bool(there) and all(type(value) is int for value in there)

@@ -242,6 +242,12 @@ def test_large_whole_numbers_among_which_some_are_missing(tmp_path: Path, suffix
     assert text_of(features["code"]).tolist() == [text[row] for row in order]
 
 
+def test_large_decimals_are_told_apart() -> None:
+    column = pd.Series([Decimal(2**60 + 1), Decimal(2**60 + 2), None, Decimal("5.00")])
+    assert has_value(column, [str(2**60 + 1)]).tolist() == [True, False, False, False]
+    assert has_value(column, ["5"]).tolist() == [False, False, False, True]
+
+
 def test_large_whole_numbers_in_a_nested_attribute_or_in_arrow_coordinates(tmp_path: Path) -> None:
     points = gpd.points_from_xy([9.0, 9.1, 9.2, 9.3], [47.0] * 4)
     codes = pd.array(IDENTIFIERS, dtype="Int64")
@@ -249,7 +255,9 @@ def test_large_whole_numbers_in_a_nested_attribute_or_in_arrow_coordinates(tmp_p
     frame.to_parquet(tmp_path / "arrow.parquet", geometry_encoding="geoarrow")
     frame["code"] = [{"id": code} for code in IDENTIFIERS]
     frame.to_parquet(tmp_path / "nested.parquet")
-    for name, key in (("arrow", "code"), ("nested", "code.id")):
+    frame["code"] = [{"of": None if code is None else {"id": code}} for code in IDENTIFIERS]
+    frame.to_parquet(tmp_path / "deep.parquet")
+    for name, key in (("arrow", "code"), ("nested", "code.id"), ("deep", "code.of.id")):
         column = load(LayerSettings(path=str(tmp_path / f"{name}.parquet")), [key]).features[key]
         assert has_value(column, [str(IDENTIFIERS[0])]).tolist() == [True, False, False, False]
         assert has_value(column, ["null"]).tolist() == [False, False, True, False]
