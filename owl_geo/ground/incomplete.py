@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from xml.parsers import expat
 
 import numpy as np
 
@@ -18,6 +21,7 @@ _ENDS = 8192  # bytes at both ends of a file, where servers say how much they le
 _CHUNK = 2**20
 _SHX_HEADER = 25  # words of four bytes, of which the first is the mark
 _SHX_MARK = 9994
+_RECORD_HEADER = 8  # bytes
 _FROM_SERVERS = (".json", ".geojson", ".gml", ".xml")
 _SEQUENCES = (".geojsonl", ".geojsons", ".ndjson", ".jsonl")
 _AT_LIMIT = re.compile(rb'"exceededTransferLimit"\s*:\s*true')  # of ArcGIS
@@ -28,24 +32,38 @@ _NUMBERS = (  # of WFS and of OGC API Features, in JSON and in XML
 
 
 def check_is_whole(path: str) -> None:
-    """Raise ValueError for a Shapefile that ends before its last feature; OSError."""
-    file = Path(path)
-    if file.suffix.lower() != ".shp" or not file.is_file():
-        return
-    index = _beside(file, ".shx")
-    if index is None:
-        return
-    words = np.fromfile(index, dtype=">i4")
-    if len(words) == 0 or words[0] != _SHX_MARK:  # which GDAL refuses
-        return
-    words = words[_SHX_HEADER:]
-    places = words[: len(words) // 2 * 2].reshape(-1, 2).astype(np.int64) * 2  # offset and length
-    ends = places.sum(axis=1) + 8  # of a record's header
-    beyond = int((ends > file.stat().st_size).sum())
-    if beyond:
-        raise ValueError(
-            f"it ends before {beyond:,} of its {counted(len(ends), 'feature')}: fetch it anew"
-        )
+    """Raise ValueError for a Shapefile, zipped or not, that ends before its last feature; OSError.
+
+    One whose index is missing or damaged is left to GDAL, which refuses it.
+    """
+    for size, index in _shapefiles(Path(path)):
+        words = np.frombuffer(index[: len(index) // 4 * 4], dtype=">i4")
+        if len(words) == 0 or words[0] != _SHX_MARK:
+            continue
+        records = words[_SHX_HEADER:]
+        # offset and length of each, in words of two bytes
+        places = records[: len(records) // 2 * 2].reshape(-1, 2).astype(np.int64) * 2
+        beyond = int((places.sum(axis=1) + _RECORD_HEADER > size).sum())
+        if beyond:
+            raise ValueError(
+                f"it ends before {beyond:,} of its {counted(len(places), 'feature')}: fetch it anew"
+            )
+
+
+def _shapefiles(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the size of each Shapefile, and its index."""
+    suffix = file.suffix.lower()
+    if suffix == ".shp" and file.is_file():
+        index = _beside(file, ".shx")
+        if index is not None:
+            yield file.stat().st_size, index.read_bytes()
+    elif suffix == ".zip" and file.is_file():
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+            sizes = {one.filename.lower(): one.file_size for one in archive.infolist()}
+            for name in archive.namelist():
+                size = sizes.get(f"{name[:-4].lower()}.shp")
+                if name.lower().endswith(".shx") and size is not None:
+                    yield size, archive.read(name)
 
 
 def what_is_missing(path: str, n: int) -> list[str]:
@@ -54,6 +72,8 @@ def what_is_missing(path: str, n: int) -> list[str]:
     if not file.is_file():
         return []
     suffix = file.suffix.lower()
+    if suffix == ".gml" and n == 0:
+        return _broken(file)
     if suffix == ".kml":
         return _linked(file)
     if suffix in _SEQUENCES:
@@ -97,6 +117,16 @@ def _unread_lines(file: Path, n: int) -> list[str]:
         return []
     what = counted(lines - n, "line holds", "lines hold")
     return [f"{what} no feature that can be read (is the file whole?); left out"]
+
+
+def _broken(file: Path) -> list[str]:
+    """Say where XML ends too early, of which GDAL says that nothing is in it."""
+    with file.open("rb") as opened:
+        try:
+            expat.ParserCreate().ParseFile(opened)
+        except expat.ExpatError as error:
+            return [f"it is not whole ({error}): fetch it anew"]
+    return []
 
 
 def _linked(file: Path) -> list[str]:

@@ -11,6 +11,7 @@ import csv
 import glob
 import math
 import re
+import shutil
 import tempfile
 import warnings
 import zipfile
@@ -60,6 +61,8 @@ _UNTOLD = (("x", "y"),)  # degrees, or any other unit
 _COORDINATES = (*_DEGREES, *_UNTOLD, ("easting", "northing"))
 # with WKT, WKB or, as Earth Engine exports it, GeoJSON
 _WKT = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkt_geometry", ".geo")
+_SEPARATOR = re.compile(r'"?sep=.?"?\s*')  # as some programs tell it to spreadsheets
+_LONGEST_SEPARATOR = 10  # characters
 _NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*")
 _NONE = ("", "null", "none", "nan")  # as programs write that there is no value
 
@@ -192,7 +195,7 @@ def _source(path: str) -> Iterator[_Source]:
         if not file.is_file():
             yield _Source(path)
         elif name.endswith(_CSV):
-            with _in_utf8(file) as copy:
+            with _for_gdal(file) as copy:
                 yield _csv(copy)
         elif name.endswith(".gz"):
             yield _Source(f"/vsigzip/{file.absolute()}")
@@ -205,15 +208,25 @@ def _source(path: str) -> Iterator[_Source]:
 
 
 @contextmanager
-def _in_utf8(file: Path) -> Iterator[str]:
-    """Give the path of a text file, or of a copy of one whose mark says UTF-16, for GDAL."""
+def _for_gdal(file: Path) -> Iterator[str]:
+    """Give the path of a table as text, or of a copy that GDAL reads.
+
+    That is of one whose mark says UTF-16, or whose first line says the delimiter, ``sep=;``.
+    """
     encoding = encoding_of(file)
-    if is_utf8(encoding):
+    with file.open(encoding=encoding, errors="replace") as opened:
+        says_delimiter = _SEPARATOR.fullmatch(opened.readline(_LONGEST_SEPARATOR)) is not None
+    if is_utf8(encoding) and not says_delimiter:
         yield str(file)
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / file.name  # GDAL calls the layer as the file is called
-        copy.write_text(file.read_text(encoding), encoding="utf-8")
+        text = file.read_bytes().decode(encoding, errors="surrogateescape")
+        start = text.index("\n") + 1 if says_delimiter else 0
+        copy.write_bytes(text[start:].encode("utf-8", errors="surrogateescape"))
+        for suffix in (".prj", ".csvt"):
+            if file.with_suffix(suffix).is_file():
+                shutil.copy(file.with_suffix(suffix), copy.with_suffix(suffix))
         yield str(copy)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import geopandas as gpd
@@ -38,8 +39,23 @@ def test_shapefile_that_is_cut_off(tmp_path: Path) -> None:
     path.write_bytes(whole[:-30])
     with pytest.raises(ValueError, match="it ends before 2 of its 4 features: fetch it anew"):
         read_table(str(path))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for file in sorted(tmp_path.glob("a.???")):
+            if file.suffix != ".zip":
+                archive.write(file, file.name)
+    with pytest.raises(ValueError, match="it ends before 2 of its 4 features"):
+        read_table(str(tmp_path / "a.zip"))
     path.write_bytes(whole + b"\0" * 10)
     assert len(read_table(str(path))) == 4
+
+
+def test_gml_that_is_cut_off_is_said_to_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    FRAME.to_file(tmp_path / "a.gml")
+    text = (tmp_path / "a.gml").read_text()
+    assert read_text(tmp_path / "b.gml", text[:-200]) == 0
+    assert "b.gml: it is not whole (unclosed token: line" in caplog.text
 
 
 @pytest.mark.parametrize("mark", ["", "\x1e"])

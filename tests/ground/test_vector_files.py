@@ -299,6 +299,8 @@ def test_parquet_that_is_no_layer(tmp_path: Path) -> None:
         "use,lon,lat\nfarm,9.5,47.1\nwood,9.6,47.2\n,,\n",
         "\ufeffLONGITUDE;LATITUDE;use\n9.5;47.1;farm\n9.6;47.2;wood\n",
         "use;lon;lat\nfarm;9,5;47,1\nwood;9,6;47,2\n",
+        "sep=;\nuse;lon;lat\nfarm;9,5;47,1\nwood;9,6;47,2\n",
+        '\ufeff"sep=,"\r\nuse,lon,lat\r\nfarm,9.5,47.1\r\nwood,9.6,47.2\r\n',
         "use,decimalLatitude,decimalLongitude\nfarm,47.1,9.5\nwood,47.2,9.6\n",
         "system:index,use,.geo\n"
         '0,farm,"{""type"":""Point"",""coordinates"":[9.5,47.1]}"\n'

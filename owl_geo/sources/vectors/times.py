@@ -56,8 +56,8 @@ def warn_of_times(table: VectorTable, path: str, kept: IntArray, lost: IntArray)
     differ = found.differ
     counting, others = (_listed(part[differ]) for part in (found.kept, found.lost))
     _log.warning(
-        "%s shows %s at several times, by %s: the row of %s counts, which comes first, and not that "
-        "of %s; to choose, name the folder or the file of one time, or write a table of it",
+        "%s shows %s at several times, by %s: the row of %s counts, which comes first, and not "
+        "that of %s; to choose, name the folder or the file of one time, or write a table of it",
         path,
         counted(len(np.unique(kept[differ])), "place"),
         found.said_by,

@@ -434,12 +434,8 @@ def test_places_of_several_years_are_said_to_be(
     folder = tmp_path / "table"
     first = squares(2, 4, 320.0)
     second = gpd.GeoSeries([*first.iloc[:3], *squares(3, 4, 320.0).iloc[8:]], crs=first.crs)
-    for name, places, vectors in zip(
-        names, (first, second), (numbered(8, D), numbered(7, D)), strict=True
-    ):
-        path = folder / f"{name}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_table(path, vectors, places)
+    for name, there in zip(names, (first, second), strict=True):
+        write_table(folder / f"{name}.parquet", numbered(len(there), D), there)
     assert len(opened(folder).index) == 12
     if told is None:
         assert "several times" not in caplog.text
