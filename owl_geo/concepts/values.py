@@ -162,7 +162,8 @@ def _numbers(column: pd.Series) -> pd.Series | None:
         return column
     present = column.dropna()
     if column.dtype == object and len(present) and present.map(_is_number).all():
-        if all(math.isfinite(value) and value == int(value) for value in present):  # as floats, neighbours may be equal
+        if all(math.isfinite(value) and value == int(value) for value in present):
+            # as floats, neighbours may be equal
             return as_column([None if pd.isna(value) else int(value) for value in column])
         return pd.to_numeric(column.astype("Float64"))  # decimals
     return None

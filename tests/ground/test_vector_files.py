@@ -548,3 +548,10 @@ def test_text_of_a_shapefile_that_lost_its_cpg(
     if not keeps_cpg:
         path.with_suffix(".cpg").unlink()
     assert features(path)["use"].tolist() == ["Größe", "forêt"]
+
+
+def test_csv_in_utf_16_has_the_crs_of_the_prj_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n512345,5234567\n", encoding="utf-16")
+    path.with_suffix(".prj").write_text(CRS("EPSG:32632").to_wkt("WKT1_ESRI"))
+    assert read(str(path)).crs == "EPSG:32632"
