@@ -37,8 +37,8 @@ def check_one_crs(rows: pd.DataFrame, crs: CRS) -> None:
             shown = ", ".join(others[:_SHOWN]) + (" ..." if len(others) > _SHOWN else "")
             raise ValueError(
                 f"its column {str(name)!r} says {shown} of some rows, but they would be read in "
-                f"{crs.name}: write a file for each, or longitudes and latitudes; rename the "
-                "column if it says something else"
+                f"{crs.name}: write a file for each, or longitudes and latitudes (or rename the "
+                "column, if it says something else)"
             )
 
 
