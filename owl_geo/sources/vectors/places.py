@@ -65,6 +65,7 @@ class Placed:
     nowhere: int  # rows without a geometry
     again: int  # rows of a place that another row has
     moved: float  # the largest distance that a place was moved, in metres
+    twins: IntArray  # rows that count, and of the same place rows that do not, (again, 2)
 
 
 def place(
@@ -105,20 +106,24 @@ def place(
         size = _size(np.concatenate(all_sizes), largest, where, footprint, metre)
     width, height = size
     lattices: list[Lattice] = []
-    again, moved = 0, 0.0
+    moved = 0.0
+    twins: list[IntArray] = []
     for (to, rows, shape), unit in zip(shapes, units, strict=True):
         preferred = None if with_vector is None else _taken(with_vector, rows)
         edges = (width * unit, height * unit)
-        made, n_again, shift = _lattices(shape.centres, rows, to, *edges, preferred)
+        made, of_lattices, shift = _lattices(shape.centres, rows, to, *edges, preferred)
         lattices += made
-        again, moved = again + n_again, max(moved, shift / unit)
+        twins += of_lattices
+        moved = max(moved, shift / unit)
+    same = np.concatenate([np.empty((0, 2), dtype=np.int64), *twins])
     return Placed(
         tuple(_named(lattices, name)),
         width / metre,
         height / metre,
         n - len(there),
-        again,
+        len(same),
         moved / metre,
+        same,
     )
 
 
@@ -307,8 +312,8 @@ def _lattices(
     width: float,
     height: float,
     preferred: BoolArray | None,
-) -> tuple[list[Lattice], int, float]:
-    """Return lattices that hold places, how many rows are there again, and how far any is moved.
+) -> tuple[list[Lattice], list[IntArray], float]:
+    """Return lattices that hold places, the twins of each, and how far any place is moved.
 
     Of the rows of a place the first one is taken, or the first that is ``preferred``, ``(n,)``.
     """
@@ -320,12 +325,14 @@ def _lattices(
     for part in _parts(len(xy)):
         which[part], at[part], far = _on_lattices(xy[part] / size - anchor)
         moved = max(moved, float((far * size).max()))
-    made, again = [], 0
+    made, twins = [], []
     for number in np.unique(which).tolist():
         here = np.flatnonzero(which == number)
         own = _taken(at, here)
-        first = _first_of_each(_keys(own), None if preferred is None else _taken(preferred, here))
-        again += len(here) - len(first)
+        keys = _keys(own)
+        first = _first_of_each(keys, None if preferred is None else _taken(preferred, here))
+        if len(first) < len(keys):
+            twins.append(rows[here[_twins(keys, first)]])
         here, own = _taken(here, first), _taken(own, first)
         col, up = own.T
         begin = anchor + np.array([number // _SHIFTS, number % _SHIFTS]) / _SHIFTS
@@ -339,7 +346,7 @@ def _lattices(
             width=int(np.ptp(col)) + 1,
         )
         made.append(Lattice(grid, _taken(rows, here), up.max() - up, col - col.min()))
-    return made, again, moved
+    return made, twins, moved
 
 
 def _on_lattices(cells: NDArray[np.float64]) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
@@ -375,6 +382,13 @@ def _first_of_each(keys: IntArray, preferred: BoolArray | None) -> IntArray:
         return np.sort(np.unique(keys, return_index=True)[1]).astype(np.int64)
     order = np.argsort(~preferred, kind="stable")
     return np.sort(order[np.unique(keys[order], return_index=True)[1]]).astype(np.int64)
+
+
+def _twins(keys: IntArray, first: IntArray) -> IntArray:
+    """Return positions of the first of equal keys, and of each of the others ``(n, 2)``."""
+    others = np.delete(np.arange(len(keys)), first)
+    order = first[np.argsort(keys[first])]
+    return np.stack([order[np.searchsorted(keys[order], keys[others])], others], axis=1)
 
 
 def _usual_part(x: NDArray[np.float64], size: float) -> float:
