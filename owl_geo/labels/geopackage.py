@@ -207,7 +207,7 @@ class GeoPackageLabels(LabelStore):
     def ground(self) -> dict[str, shapely.Polygon]:
         """Return footprints of each scene in EPSG:4326, by patch_id; see ``LabelStore``.
 
-        None where the file does not say where they are.
+        Empty where the file does not say where they are.
         """
         if not self.path.exists():
             return {}
