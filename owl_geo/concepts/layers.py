@@ -22,8 +22,8 @@ from owl_geo.ground import vector_files
 from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster_files import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
-from owl_geo.settings import owl_toml
 from owl_geo.settings.concepts import LayerSettings
+from owl_geo.settings.paths import is_local
 from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
@@ -91,7 +91,7 @@ def _load_table(
         layer = _layer_name(settings)
         offered = vector_files.attributes(settings.path, layer)
     except UNREADABLE as error:
-        if owl_toml.is_local(settings.path) and not Path(settings.path).exists():
+        if is_local(settings.path) and not Path(settings.path).exists():
             raise LayerError(
                 f"{settings.path} does not exist", remedy=where_instead(settings.path)
             ) from error

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from owl_geo.errors import SceneError, SourceError, check_list
 from owl_geo.ground.raster_files import value_shares
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import is_local
 from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import is_local
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.scenes import scene_name
 from owl_geo.sources.stac_values import PixelValues, columns

@@ -15,7 +15,7 @@ import numpy as np
 from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import crs_of, same_crs
-from owl_geo.settings.owl_toml import absolute, is_local
+from owl_geo.settings.paths import absolute, is_local
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
 from owl_geo.sources.band_choice import KnownBand, select, with_stated

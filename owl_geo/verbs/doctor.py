@@ -358,11 +358,11 @@ def _scenes(run: Run) -> Iterator[Finding]:
 
 def _layers(run: Run) -> Iterator[Finding]:
     """Check the files that are needed only to rebuild the index."""
-    from owl_geo.settings import owl_toml
+    from owl_geo.settings.paths import is_local
 
     named = run.settings_here.named_files("layers", "concepts", "oracle")
     files = [path for _, path in named]
-    missing = [file for file in files if owl_toml.is_local(file) and not Path(file).exists()]
+    missing = [file for file in files if is_local(file) and not Path(file).exists()]
     for file in missing:
         yield Finding(
             "note",
