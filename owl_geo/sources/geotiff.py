@@ -24,7 +24,9 @@ from owl_geo.sources.pixel_sizes import warn_of_mixed_pixels
 from owl_geo.sources.products.families import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
-from owl_geo.sources.scenes import Scene, SceneDescription, describe_scene, open_scenes, scene_name
+from owl_geo.sources.scene_description import SceneDescription, describe_scene
+from owl_geo.sources.scene_names import scene_name
+from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.shown_scenes import shown_scene
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.sources.units import Units, warn_of_mixed_units
