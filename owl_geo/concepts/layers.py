@@ -91,18 +91,7 @@ def _load_table(
         layer = _layer_name(settings)
         offered = vector_files.attributes(settings.path, layer)
     except UNREADABLE as error:
-        if is_local(settings.path) and not Path(settings.path).exists():
-            raise LayerError(
-                f"{settings.path} does not exist", remedy=where_instead(settings.path)
-            ) from error
-        if Path(settings.path).is_dir() and not vector_files.is_folder_of_one(settings.path):
-            raise LayerError(
-                f"{settings.path} is a folder", remedy="name the file in it"
-            ) from error
-        raise LayerError(
-            f"cannot read the layer {_described(settings)}: {reason(error)}",
-            remedy=_readable(settings.path),
-        ) from error
+        raise _unreadable(settings, error) from error
     fields = offered.names
     columns = {key: _field_of(key, offered) for key in (fields if keys is None else keys)}
     field_of = {key: field for key, field in columns.items() if field is not None}
@@ -112,27 +101,7 @@ def _load_table(
     raw = _read(settings, layer, sorted(read), crs)
     if raw.empty:  # a table without rows does not show that its numbers are degrees
         raise LayerError(f"{_described(settings)} has no features", remedy=_EMPTY)
-    if raw.crs is None and option is not None:
-        raise LayerError(
-            f"{_described(settings)} has no CRS",
-            remedy=f"name it, for example with {option.name} {option.example}",
-        )
-    if raw.crs is None:
-        raise LayerError(
-            f"{_described(settings)} has no CRS",
-            remedy="assign one, for example with ogr2ogr -a_srs",
-        )
-    if option is not None and crs is not None and not raw.crs.equals(crs, ignore_axis_order=True):
-        raise LayerError(
-            f"{_described(settings)} has a CRS of its own, {raw.crs.name}, not {crs.name}",
-            remedy=f"leave out {option.name}",
-        )
-    fault = leads_nowhere(raw.crs)
-    if fault:
-        raise LayerError(
-            f"{_described(settings)}: {fault}",
-            remedy="assign the right one, for example with ogr2ogr -a_srs",
-        )
+    _check_crs(settings, raw.crs, option)
     table = {key: raw[field] for key, field in field_of.items()}
     if _OTHER_TAGS in raw:
         table |= _tags_within(raw[_OTHER_TAGS], without_field)
@@ -142,6 +111,42 @@ def _load_table(
         raise LayerError(f"{_described(settings)} has no features", remedy=_EMPTY)
     extent = Extent(features.crs, tuple(features.total_bounds.tolist()))
     return Layer(features, extent, fields)
+
+
+def _unreadable(settings: LayerSettings, error: Exception) -> LayerError:
+    """Return what to say of a file whose layer could not be opened."""
+    if is_local(settings.path) and not Path(settings.path).exists():
+        return LayerError(f"{settings.path} does not exist", remedy=where_instead(settings.path))
+    if Path(settings.path).is_dir() and not vector_files.is_folder_of_one(settings.path):
+        return LayerError(f"{settings.path} is a folder", remedy="name the file in it")
+    return LayerError(
+        f"cannot read the layer {_described(settings)}: {reason(error)}",
+        remedy=_readable(settings.path),
+    )
+
+
+def _check_crs(settings: LayerSettings, crs: CRS | None, option: CrsOption | None) -> None:
+    """Raise LayerError where a layer has no CRS, one that leads nowhere, or not the option's."""
+    if crs is None:
+        by_option = (
+            option is not None and f"name it, for example with {option.name} {option.example}"
+        )
+        raise LayerError(
+            f"{_described(settings)} has no CRS",
+            remedy=by_option or "assign one, for example with ogr2ogr -a_srs",
+        )
+    stated = None if option is None else option.crs
+    if option is not None and stated is not None and not crs.equals(stated, ignore_axis_order=True):
+        raise LayerError(
+            f"{_described(settings)} has a CRS of its own, {crs.name}, not {stated.name}",
+            remedy=f"leave out {option.name}",
+        )
+    fault = leads_nowhere(crs)
+    if fault:
+        raise LayerError(
+            f"{_described(settings)}: {fault}",
+            remedy="assign the right one, for example with ogr2ogr -a_srs",
+        )
 
 
 def _layer_name(settings: LayerSettings) -> str:

@@ -167,12 +167,7 @@ def scan(
     for scene in scenes:
         try:
             _check_size(scene, stride)
-            fault = off_the_map(scene.grid)
-            if fault:
-                raise SceneError(
-                    f"scene {scene.name!r} does not lie on the map: {fault.what}",
-                    remedy=fault.remedy,
-                )
+            _check_place(scene)
             check(scene)
         except SourceError as error:
             if not skip:
@@ -229,6 +224,15 @@ def _check_size(scene: ChunkedScene, stride: int) -> None:
             f"scene {scene.name!r} of {width:,} x {height:,} pixels would be {windows:,} "
             f"patches, more than {_MOST_WINDOWS:,}",
             remedy="cut it up, or take a larger patch_size or stride",
+        )
+
+
+def _check_place(scene: ChunkedScene) -> None:
+    """Raise SourceError for a scene that does not lie on the map."""
+    fault = off_the_map(scene.grid)
+    if fault:
+        raise SceneError(
+            f"scene {scene.name!r} does not lie on the map: {fault.what}", remedy=fault.remedy
         )
 
 
