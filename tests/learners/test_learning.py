@@ -156,6 +156,19 @@ def test_the_query_loss_is_of_the_whole_network() -> None:
     assert query_loss == pytest.approx(float(wanted), rel=1e-5)
 
 
+def test_inner_steps_go_at_the_rate_of_each_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = SyntheticSource(10, 8, 2)
+    images, labels = source.read(source.index["patch_id"].tolist()), source.labels
+    model = checkpoint.build(spec(2, 8), seed=3)
+    before = weights(model)
+    still = "network.conv1.weight"
+    rates = {name: 0.0 if name == still else 1.0 for name in model.rates()}
+    monkeypatch.setattr(model, "rates", lambda: rates)
+    meta_update(model, images, labels, Reptile(), seed=5, device=CPU)
+    moved = {name for name in rates if not torch.equal(weights(model)[name], before[name])}
+    assert moved == set(rates) - {still}
+
+
 def test_one_group_without_replay_is_plain_reptile() -> None:
     source = SyntheticSource(14, 8, 2)
     images, labels = source.read(source.index["patch_id"].tolist()), source.labels
