@@ -127,13 +127,15 @@ def _unreadable(settings: LayerSettings, error: Exception) -> LayerError:
 
 def _check_crs(settings: LayerSettings, crs: CRS | None, option: CrsOption | None) -> None:
     """Raise LayerError where a layer has no CRS, one that leads nowhere, or not the option's."""
-    if crs is None:
-        by_option = (
-            option is not None and f"name it, for example with {option.name} {option.example}"
-        )
+    if crs is None and option is not None:
         raise LayerError(
             f"{_described(settings)} has no CRS",
-            remedy=by_option or "assign one, for example with ogr2ogr -a_srs",
+            remedy=f"name it, for example with {option.name} {option.example}",
+        )
+    if crs is None:
+        raise LayerError(
+            f"{_described(settings)} has no CRS",
+            remedy="assign one, for example with ogr2ogr -a_srs",
         )
     stated = None if option is None else option.crs
     if option is not None and stated is not None and not crs.equals(stated, ignore_axis_order=True):
