@@ -93,7 +93,8 @@ def _load_table(
     except UNREADABLE as error:
         raise _unreadable(settings, error) from error
     fields = offered.names
-    columns = {key: _field_of(key, offered) for key in (fields if keys is None else keys)}
+    wanted = fields if keys is None else keys
+    columns = {key: _field_of(key, offered, settings.path) for key in wanted}
     field_of = {key: field for key, field in columns.items() if field is not None}
     without_field = [key for key in columns if key not in field_of]
     read = set(field_of.values()) | ({_OTHER_TAGS} & set(fields) if without_field else set())
@@ -218,14 +219,27 @@ def _read(
         ) from error
 
 
-def _field_of(key: str, offered: vector_files.Attributes) -> str | None:
-    """Find the attribute that a key names: exactly, in another case, or cut to a DBF's length."""
+def _field_of(key: str, offered: vector_files.Attributes, where: str) -> str | None:
+    """Find the attribute that a key names: exactly, in another case, or cut to a DBF's length.
+
+    Raises LayerError where several names may have been cut to the same letters, of which all but
+    the first end in a number.
+    """
     if key in offered.names:
         return key
     folded = {field.lower(): field for field in offered.names}
     field = folded.get(key.lower())
     if field is None and offered.are_cut:
-        field = folded.get(key.lower()[:_DBF_NAME_LENGTH])
+        cut = key.lower()[:_DBF_NAME_LENGTH]
+        field = folded.get(cut)
+        numbered = re.compile(re.escape(cut[:-2]) + r"(_\d|\d\d)|" + re.escape(cut[:-1]) + r"\d")
+        others = [folded[name] for name in folded if name != cut and numbered.fullmatch(name)]
+        if field is not None and others:
+            raise LayerError(
+                f"{where}: {key!r} may be any of {', '.join([field, *others])}, since a Shapefile "
+                "cuts names to ten letters",
+                remedy="name it as the file has it",
+            )
     return field
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Collection
@@ -16,6 +17,7 @@ from numbers import Number
 import numpy as np
 import pandas as pd
 
+from owl_geo.ground.whole_numbers import EXACT_IN_FLOATS, as_column
 from owl_geo.types import AnyArray, BoolArray
 
 _YES_OR_NO = {
@@ -34,7 +36,6 @@ _PART = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _FLOAT32 = 6e-8  # by how much a number in 32 bits may differ from what was written
-_EXACT = 2.0**53  # whole numbers below it are exact as floats
 _SHOWN = 8
 
 
@@ -94,7 +95,7 @@ def _written(column: pd.Series) -> pd.Series:
         column = column.map(_joined)
     if pd.api.types.is_float_dtype(column):
         present = column.dropna()
-        if (present % 1 == 0).all() and (present.abs() < _EXACT).all():
+        if (present % 1 == 0).all() and (present.abs() < EXACT_IN_FLOATS).all():
             column = column.astype("Int64")
     return column.astype("string").fillna("").str.strip()
 
@@ -161,7 +162,10 @@ def _numbers(column: pd.Series) -> pd.Series | None:
         return column
     present = column.dropna()
     if column.dtype == object and len(present) and present.map(_is_number).all():
-        return pd.to_numeric(column.astype("Float64"))  # decimals, and integers with gaps
+        if all(math.isfinite(value) and value == int(value) for value in present):
+            # as floats, neighbours may be equal
+            return as_column([None if pd.isna(value) else int(value) for value in column])
+        return pd.to_numeric(column.astype("Float64"))  # decimals
     return None
 
 

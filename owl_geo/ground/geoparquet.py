@@ -14,11 +14,13 @@ from typing import Any, Literal
 import geopandas as gpd
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
 from owl_geo.disk.suffixes import PARQUET
+from owl_geo.ground import whole_numbers
 from owl_geo.ground.parquet_parts import Parts, versioned_as
 
 USUAL = ("geometry", "geom", "wkb_geometry", "wkb")  # names of columns of geometries
@@ -108,7 +110,17 @@ def read(
             table = gpd.read_parquet(path, columns=wanted, **whole.options).reset_index()
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
+    if larger := [name for name in whole_numbers.doubtful(table) if name in schema.names]:
+        found = pq.read_table(path, columns=larger, **whole.options)
+        whole_numbers.with_exact(table, found)
     parts = {name: _part(table[column], name, column) for name, column in column_of.items()}
+    nested = {name: parts[name] for name, column in column_of.items() if name != column}
+    for name in whole_numbers.doubtful(pd.DataFrame(nested)):  # as they are within their structs
+        found = pq.read_table(path, columns=[column_of[name]], **whole.options)
+        keys = name.removeprefix(column_of[name]).split(".")[1:]
+        inner = pc.struct_field(found[column_of[name]], keys)
+        if pa.types.is_integer(inner.type):
+            parts[name] = whole_numbers.as_column(inner.to_pylist(), table.index)
     flat = shapely.force_2d(table.geometry.to_numpy())
     return gpd.GeoDataFrame(parts, geometry=flat, crs=table.crs)
 

@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 from shapely.errors import ShapelyError
 
+from owl_geo.ground.incomplete import check_is_whole, what_is_missing
 from owl_geo.types import AnyArray, BoolArray
 
 _log = logging.getLogger("owl_geo")
@@ -25,8 +26,16 @@ UNREADABLE = (RuntimeError, ValueError, OSError, ShapelyError)
 def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
     """Read a layer as ``vector_files.read`` does; broken geometries become missing.
 
-    Raises one of ``UNREADABLE``.
+    A warning says what the file lacks. Raises one of ``UNREADABLE``.
     """
+    check_is_whole(path)
+    table = _read_table(path, **options)
+    for missing in what_is_missing(path, len(table)):
+        _log.warning("%s: %s", path, missing)
+    return table
+
+
+def _read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
     from owl_geo.ground import vector_files  # loads GDAL, which is not needed to repair
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):

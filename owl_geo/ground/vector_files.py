@@ -6,8 +6,12 @@ be told which columns of a CSV hold coordinates, and where in an archive the dat
 
 from __future__ import annotations
 
+import codecs
 import csv
+import glob
 import math
+import re
+import shutil
 import tempfile
 import warnings
 import zipfile
@@ -23,11 +27,14 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.disk.text_files import encoding_of, is_utf8
-from owl_geo.ground import geoparquet
+from owl_geo.ground import geoparquet, whole_numbers
+from owl_geo.ground.csv_zones import check_one_crs, columns_of_crs
 from owl_geo.wording import counted
 
 _CSV = (".csv", ".tsv")
 _OSM = (".osm", ".pbf")
+_DBF_START = 32  # bytes
+_CHUNK = 2**20
 _LATIN = "ISO-8859-1"
 _DELIMITERS = (",", ";", "\t", "|")
 _IN_ARCHIVES = (
@@ -54,6 +61,9 @@ _UNTOLD = (("x", "y"),)  # degrees, or any other unit
 _COORDINATES = (*_DEGREES, *_UNTOLD, ("easting", "northing"))
 # with WKT, WKB or, as Earth Engine exports it, GeoJSON
 _WKT = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkt_geometry", ".geo")
+_SEPARATOR = re.compile(r'"?sep=.?"?\s*')  # as some programs tell it to spreadsheets
+_LONGEST_SEPARATOR = 10  # characters
+_NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*")
 _NONE = ("", "null", "none", "nan")  # as programs write that there is no value
 
 
@@ -109,7 +119,7 @@ def attributes(path: str, layer: str) -> Attributes:
     if geoparquet.is_parquet(path):
         return Attributes(geoparquet.attributes(path))
     with _source(path) as source:
-        info = _info(source.path, layer=layer, **source.options)
+        info = _info(source.path, layer=layer, **_encoding_of(path), **source.options)
     return Attributes(tuple(map(str, info["fields"])), info["driver"] == "ESRI Shapefile")
 
 
@@ -124,16 +134,53 @@ def read(
     if geoparquet.is_parquet(path):
         table = geoparquet.read(path, columns, options.get("on_invalid", "raise"))
     else:
+        options = _encoding_of(path) | options
         with _source(path) as source:
             table = pyogrio.read_dataframe(
                 source.path, columns=columns, **options, **source.options
             )
+            if names := whole_numbers.doubtful(table):
+                told = {key: options[key] for key in ("layer", "encoding") if key in options}
+                _, found = pyogrio.read_arrow(
+                    source.path, columns=names, read_geometry=False, **told, **source.options
+                )
+                whole_numbers.with_exact(table, found)
             if source.is_csv and isinstance(table, gpd.GeoDataFrame):
                 _check_commas(source)
                 table = _placed(table, source, crs, options)
+                _check_zones(table, source, crs, options)
     if crs is None or not isinstance(table, gpd.GeoDataFrame) or table.crs is not None:
         return table
     return table.set_crs(crs)
+
+
+def _encoding_of(path: str) -> dict[str, str]:
+    """Return the encoding of a Shapefile that has lost the .cpg file which says it, if it is UTF-8.
+
+    GDAL takes the text of such a file for Latin-1, which it was when the format was made.
+    """
+    file = Path(path)
+    if not (file.suffix.lower() == ".shp" and file.is_file()):
+        return {}
+    beside = {one.suffix.lower(): one for one in file.parent.glob(f"{glob.escape(file.stem)}.*")}
+    table = beside.get(".dbf")
+    return {"encoding": "UTF-8"} if table and ".cpg" not in beside and _is_utf8(table) else {}
+
+
+def _is_utf8(table: Path) -> bool:
+    """Return whether the text of a DBF has letters beyond ASCII, all of them in UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    only_ascii = True
+    with table.open("rb") as file:
+        header = file.read(_DBF_START)
+        file.seek(int.from_bytes(header[8:10], "little"))  # where its records begin
+        try:
+            for part in iter(lambda: file.read(_CHUNK), b""):
+                only_ascii = only_ascii and part.isascii()
+                decoder.decode(part)
+        except UnicodeDecodeError:
+            return False
+    return not only_ascii
 
 
 @contextmanager
@@ -148,7 +195,7 @@ def _source(path: str) -> Iterator[_Source]:
         if not file.is_file():
             yield _Source(path)
         elif name.endswith(_CSV):
-            with _in_utf8(file) as copy:
+            with _for_gdal(file) as copy:
                 yield _csv(copy)
         elif name.endswith(".gz"):
             yield _Source(f"/vsigzip/{file.absolute()}")
@@ -161,15 +208,25 @@ def _source(path: str) -> Iterator[_Source]:
 
 
 @contextmanager
-def _in_utf8(file: Path) -> Iterator[str]:
-    """Give the path of a text file, or of a copy of one whose mark says UTF-16, for GDAL."""
+def _for_gdal(file: Path) -> Iterator[str]:
+    """Give the path of a table as text, or of a copy that GDAL reads.
+
+    That is of one whose mark says UTF-16, or whose first line says the delimiter, ``sep=;``.
+    """
     encoding = encoding_of(file)
-    if is_utf8(encoding):
+    with file.open(encoding=encoding, errors="replace") as opened:
+        says_delimiter = _SEPARATOR.fullmatch(opened.readline(_LONGEST_SEPARATOR)) is not None
+    if is_utf8(encoding) and not says_delimiter:
         yield str(file)
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / file.name  # GDAL calls the layer as the file is called
-        copy.write_text(file.read_text(encoding), encoding="utf-8")
+        text = file.read_bytes().decode(encoding, errors="surrogateescape")
+        start = text.index("\n") + 1 if says_delimiter else 0
+        copy.write_bytes(text[start:].encode("utf-8", errors="surrogateescape"))
+        for suffix in (".prj", ".csvt"):
+            if file.with_suffix(suffix).is_file():
+                shutil.copy(file.with_suffix(suffix), copy.with_suffix(suffix))
         yield str(copy)
 
 
@@ -230,13 +287,40 @@ def _check_commas(source: _Source) -> None:
             for row in rows:
                 if len(row) <= len(header) or not any(row[len(header) :]):
                     continue
-                if not all("." in row[column] for column in at):
+                if _may_be_cut(row, len(header), at):
                     raise ValueError(
                         f"line {rows.line_num} has {counted(len(row), 'value')}, the header "
-                        f"{len(header)}: numbers with a decimal comma need quotes, or a file whose "
-                        "values are separated by semicolons"
+                        f"{len(header)}: a comma within a value, such as a decimal comma or one in "
+                        "a note, needs quotes, or a file whose values are separated by semicolons"
                     )
             return
+
+
+def _check_zones(
+    table: gpd.GeoDataFrame, source: _Source, crs: CRS | None, options: Mapping[str, Any]
+) -> None:
+    """Raise ValueError where a column says that rows are in several CRSs, or in another one."""
+    in_crs = table.crs if table.crs is not None else crs
+    if len(source.columns) < 2 or source.in_degrees or in_crs is None:
+        return
+    encoding = options.get("encoding")
+    fields = _info(source.path, **source.options)["fields"]
+    if names := columns_of_crs(map(str, fields)):
+        rows = pyogrio.read_dataframe(
+            source.path, columns=names, read_geometry=False, encoding=encoding
+        )
+        check_one_crs(rows[names], in_crs)
+
+
+def _may_be_cut(row: list[str], n: int, at: list[int]) -> bool:
+    """Return whether a comma before the last of n columns may have moved coordinates, or cut one.
+
+    What stands behind a coordinate that is cut is a number: its other part, or the next coordinate.
+    """
+    if all("." in row[column] for column in at):
+        # they may be others than the header says; but nothing stands before the first
+        return sorted(at) != [0, 1] and all(map(_NUMBER.fullmatch, row[n - 1 :]))
+    return _NUMBER.fullmatch(row[max(at) + 1]) is not None
 
 
 def _placed(

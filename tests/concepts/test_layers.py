@@ -6,6 +6,7 @@ import bz2
 import gzip
 import logging
 import shutil
+import warnings
 from pathlib import Path
 
 import geopandas as gpd
@@ -401,6 +402,21 @@ def test_an_exact_name_comes_before_one_in_another_case(tmp_path: Path) -> None:
 def test_a_shapefile_cuts_names_to_ten_letters(tmp_path: Path) -> None:
     path = write_layer(tmp_path / "a.shp", [box(0, 0, 1, 1)], admin_leve=["8"])
     assert read(path, "admin_level")["admin_level"].tolist() == ["8"]
+
+
+def test_a_name_that_a_shapefile_may_have_cut_from_several_is_refused(tmp_path: Path) -> None:
+    columns = {"landuse_then": ["a"], "landuse_there": ["b"], "ownership_kind": ["c"]}
+    frame = gpd.GeoDataFrame(columns, geometry=[box(0, 0, 1, 1)], crs="EPSG:4326")
+    path = tmp_path / "a.shp"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that names are cut
+        frame.to_file(path)
+    for key in columns:
+        if key.startswith("landuse"):
+            with pytest.raises(LayerError, match=f"'{key}' may be any of landuse_th, landuse__1"):
+                read(path, key)
+    assert read(path, "ownership_kind")["ownership_kind"].tolist() == ["c"]
+    assert read(path, "landuse__1")["landuse__1"].tolist() == ["b"]
 
 
 def test_tags_that_gdal_put_into_other_tags(tmp_path: Path) -> None:

@@ -212,3 +212,53 @@ def test_arrays_of_numbers_as_text() -> None:
 )
 def test_other_text_in_brackets_stays(text: str) -> None:
     assert text_of(pd.Series([text, "['a']"])).tolist() == [text, "['a']"]
+
+
+IDENTIFIERS = [9007199254740993, 9007199254740994, None, 10000000000000001]  # beyond 2**53
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".csv", ".parquet", ".gdb", ".fgb"])
+def test_large_whole_numbers_among_which_some_are_missing(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"sites{suffix}"
+    frame = gpd.GeoDataFrame(
+        {"code": pd.array(IDENTIFIERS, dtype="Int64")},
+        geometry=gpd.points_from_xy([9.0, 9.1, 9.2, 9.3], [47.0] * 4),
+        crs="EPSG:4326",
+    )
+    if suffix == ".parquet":
+        frame.to_parquet(path)
+    elif suffix == ".csv":
+        text = [f"{'' if code is None else code},9.{i},47" for i, code in enumerate(IDENTIFIERS)]
+        path.write_text("\n".join(["code,lon,lat", *text]))
+    else:
+        in_64_bits = {"TARGET_ARCGIS_VERSION": "ARCGIS_PRO_3_2_OR_LATER"}
+        of_gdb = {"driver": "OpenFileGDB", **in_64_bits} if suffix == ".gdb" else {}
+        frame.to_file(path, **of_gdb)
+    features = load(LayerSettings(path=str(path)), ["code"]).features
+    order = np.rint((features.geometry.x - 9) * 10).astype(int).tolist()  # FlatGeobuf has its own
+    for row, code in enumerate(IDENTIFIERS):
+        found = has_value(features["code"], ["null" if code is None else str(code)])
+        assert np.flatnonzero(found).tolist() == [order.index(row)]
+    text = ["" if code is None else str(code) for code in IDENTIFIERS]
+    assert text_of(features["code"]).tolist() == [text[row] for row in order]
+
+
+def test_large_decimals_are_told_apart() -> None:
+    column = pd.Series([Decimal(2**60 + 1), Decimal(2**60 + 2), None, Decimal("5.00")])
+    assert has_value(column, [str(2**60 + 1)]).tolist() == [True, False, False, False]
+    assert has_value(column, ["5"]).tolist() == [False, False, False, True]
+
+
+def test_large_whole_numbers_in_a_nested_attribute_or_in_arrow_coordinates(tmp_path: Path) -> None:
+    points = gpd.points_from_xy([9.0, 9.1, 9.2, 9.3], [47.0] * 4)
+    codes = pd.array(IDENTIFIERS, dtype="Int64")
+    frame = gpd.GeoDataFrame({"code": codes}, geometry=points, crs="EPSG:4326")
+    frame.to_parquet(tmp_path / "arrow.parquet", geometry_encoding="geoarrow")
+    frame["code"] = [{"id": code} for code in IDENTIFIERS]
+    frame.to_parquet(tmp_path / "nested.parquet")
+    frame["code"] = [{"of": None if code is None else {"id": code}} for code in IDENTIFIERS]
+    frame.to_parquet(tmp_path / "deep.parquet")
+    for name, key in (("arrow", "code"), ("nested", "code.id"), ("deep", "code.of.id")):
+        column = load(LayerSettings(path=str(tmp_path / f"{name}.parquet")), [key]).features[key]
+        assert has_value(column, [str(IDENTIFIERS[0])]).tolist() == [True, False, False, False]
+        assert has_value(column, ["null"]).tolist() == [False, False, True, False]

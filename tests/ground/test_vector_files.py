@@ -299,6 +299,8 @@ def test_parquet_that_is_no_layer(tmp_path: Path) -> None:
         "use,lon,lat\nfarm,9.5,47.1\nwood,9.6,47.2\n,,\n",
         "\ufeffLONGITUDE;LATITUDE;use\n9.5;47.1;farm\n9.6;47.2;wood\n",
         "use;lon;lat\nfarm;9,5;47,1\nwood;9,6;47,2\n",
+        "sep=;\nuse;lon;lat\nfarm;9,5;47,1\nwood;9,6;47,2\n",
+        '\ufeff"sep=,"\r\nuse,lon,lat\r\nfarm,9.5,47.1\r\nwood,9.6,47.2\r\n',
         "use,decimalLatitude,decimalLongitude\nfarm,47.1,9.5\nwood,47.2,9.6\n",
         "system:index,use,.geo\n"
         '0,farm,"{""type"":""Point"",""coordinates"":[9.5,47.1]}"\n'
@@ -341,11 +343,15 @@ def test_csv_of_something_else_than_it_promises(tmp_path: Path, text: str, why: 
         "name,lat,lon\na,47,19,8,45\n",
         '"lat","lon","name"\n47,19,8,45,"a, b"\n',
         "x,y,use\n512345,67,5234567,8,wood\n",
+        "area,x,y,use\n12,5,512345,5234567,wood\n",
+        "name,x,y,use\npit,512345,5234567,8,wood\n",
+        "name,lon,lat\npit, 3.5,9.5,47.1\n",  # which is cut in the name
+        "name,lon,lat,n\npit, 3.5,9.5,47.1,8\n",
     ],
 )
 def test_csv_whose_decimal_commas_separate_values(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"line \d has \d values, the header \d: numbers"):
+    with pytest.raises(ValueError, match=r"line \d has \d values, the header \d: a comma"):
         read(str(tmp_path / "a.csv"))
 
 
@@ -363,6 +369,54 @@ def test_csv_whose_decimal_commas_separate_values(tmp_path: Path, text: str) -> 
 def test_csv_whose_further_commas_cut_no_number(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     assert shapely.get_coordinates(read(str(tmp_path / "a.csv")).geometry).tolist() == [[9.5, 47.1]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x,y,note\n512345,5234567,rubble, tyres\n",
+        "x,y\n512345,5234567,rubble\n",
+        "name,x,y,n,note\npit,512345,5234567,3,a\npit,512345,5234567,,a, b\n",
+        "note,y,x,n\na,5234567,512345,three, or four\n",
+    ],
+)
+def test_csv_of_whole_coordinates_with_further_commas_in_a_text(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    found = read(str(tmp_path / "a.csv"))
+    assert set(map(tuple, shapely.get_coordinates(found.geometry))) == {(512345.0, 5234567.0)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x,y,zone\n512345,5234567,32\n212345,5234567,33\n", "'zone' says 33 of some rows"),
+        ("x,y,zone\n512345,5234567,32N\n212345,5234567,33 N\n", "'zone' says 33 N"),
+        ("x,y,zone\n512345,5234567,31T\n", "'zone' says 31T"),
+        ("x;y;UTM Zone\n512345;5234567;33\n", "'UTM Zone' says 33"),
+        ("easting,northing,utm_zone\n512345,5234567,31\n512345,5234567,\n", "says 31"),
+        ("x,y,epsg\n512345,5234567,32632\n212345,5234567,32633\n", "'epsg' says 32633"),
+        ("x,y,CRS\n512345,5234567,EPSG:32631\n", "'CRS' says EPSG:32631"),
+        ("x,y,zone\n512345,5234567,3\n512345,5234567,4\n", None),  # of a plan
+        ("x,y,zone\n512345,5234567,32\n512345,5234567,wood\n", None),
+        ("x,y,zone,epsg\n512345,5234567,32T,32632\n", None),
+    ],
+)
+def test_csv_in_several_zones(text: str, said: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    if said is None:
+        assert len(read(str(path), crs=CRS("EPSG:32632")))
+        return
+    with pytest.raises(ValueError, match=said):
+        read(str(path), crs=CRS("EPSG:32632"))
+    path.with_suffix(".prj").write_text(CRS("EPSG:32632").to_wkt("WKT1_ESRI"))
+    with pytest.raises(ValueError, match=said):
+        read(str(path))
+
+
+def test_csv_of_degrees_may_say_the_zone_of_each_place(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("lon,lat,utm_zone,epsg\n9.5,47.1,32,32632\n3,47.1,31,32631\n")
+    assert read(str(tmp_path / "a.csv")).geometry.x.tolist() == [9.5, 3.0]
 
 
 def test_csv_of_wkt_or_of_no_place(tmp_path: Path) -> None:
@@ -481,3 +535,23 @@ def test_csv_in_utf_16_that_no_mark_tells(tmp_path: Path) -> None:
     for use in (list_layers, read, lambda name: attributes(name, "a")):
         with pytest.raises(ValueError, match="without a byte-order mark does: save it in UTF-8"):
             use(str(path))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "keeps_cpg"), [("utf-8", False), ("cp1252", False), ("utf-8", True)]
+)
+def test_text_of_a_shapefile_that_lost_its_cpg(
+    encoding: str, keeps_cpg: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.shp"
+    FRAME.assign(use=["Größe", "forêt"]).to_file(path, encoding=encoding)
+    if not keeps_cpg:
+        path.with_suffix(".cpg").unlink()
+    assert features(path)["use"].tolist() == ["Größe", "forêt"]
+
+
+def test_csv_in_utf_16_has_the_crs_of_the_prj_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n512345,5234567\n", encoding="utf-16")
+    path.with_suffix(".prj").write_text(CRS("EPSG:32632").to_wkt("WKT1_ESRI"))
+    assert read(str(path)).crs == "EPSG:32632"

@@ -46,8 +46,8 @@ def lattices_of(
     width: float,
     height: float,
     preferred: BoolArray | None,
-) -> tuple[list[Lattice], int, float]:
-    """Return lattices that hold places, how many rows are there again, and how far any is moved.
+) -> tuple[list[Lattice], list[IntArray], float]:
+    """Return lattices that hold places, the twins of each, and how far any place is moved.
 
     Of the rows of a place the first one is taken, or the first that is ``preferred``, ``(n,)``.
     """
@@ -59,12 +59,14 @@ def lattices_of(
     for part in _parts(len(xy)):
         which[part], at[part], far = _on_lattices(xy[part] / size - anchor)
         moved = max(moved, float((far * size).max()))
-    made, again = [], 0
+    made, twins = [], []
     for number in np.unique(which).tolist():
         here = np.flatnonzero(which == number)
         own = taken(at, here)
-        first = _first_of_each(_keys(own), None if preferred is None else taken(preferred, here))
-        again += len(here) - len(first)
+        keys = _keys(own)
+        first = _first_of_each(keys, None if preferred is None else taken(preferred, here))
+        if len(first) < len(keys):
+            twins.append(rows[here[_twins(keys, first)]])
         here, own = taken(here, first), taken(own, first)
         col, up = own.T
         begin = anchor + np.array([number // _SHIFTS, number % _SHIFTS]) / _SHIFTS
@@ -78,7 +80,7 @@ def lattices_of(
             width=int(np.ptp(col)) + 1,
         )
         made.append(Lattice(grid, taken(rows, here), up.max() - up, col - col.min()))
-    return made, again, moved
+    return made, twins, moved
 
 
 def named(lattices: Sequence[Lattice], name: str) -> list[Lattice]:
@@ -126,6 +128,13 @@ def _first_of_each(keys: IntArray, preferred: BoolArray | None) -> IntArray:
         return np.sort(np.unique(keys, return_index=True)[1]).astype(np.int64)
     order = np.argsort(~preferred, kind="stable")
     return np.sort(order[np.unique(keys[order], return_index=True)[1]]).astype(np.int64)
+
+
+def _twins(keys: IntArray, first: IntArray) -> IntArray:
+    """Return positions of the first of equal keys, and of each of the others ``(n, 2)``."""
+    others = np.delete(np.arange(len(keys)), first)
+    order = first[np.argsort(keys[first])]
+    return np.stack([order[np.searchsorted(keys[order], keys[others])], others], axis=1)
 
 
 def _usual_part(x: NDArray[np.float64], size: float) -> float:

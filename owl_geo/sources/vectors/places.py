@@ -40,6 +40,7 @@ class Placed:
     nowhere: int  # rows without a geometry
     again: int  # rows of a place that another row has
     moved: float  # the largest distance that a place was moved, in metres
+    twins: IntArray  # rows that count, and of the same place rows that do not, (again, 2)
 
 
 def place(
@@ -80,20 +81,24 @@ def place(
         size = _size(np.concatenate(all_sizes), largest, where, footprint, metre)
     width, height = size
     lattices: list[Lattice] = []
-    again, moved = 0, 0.0
+    moved = 0.0
+    twins: list[IntArray] = []
     for (to, rows, shape), unit in zip(shapes, units, strict=True):
         preferred = None if with_vector is None else taken(with_vector, rows)
         edges = (width * unit, height * unit)
-        made, n_again, shift = lattices_of(shape.centres, rows, to, *edges, preferred)
+        made, of_lattices, shift = lattices_of(shape.centres, rows, to, *edges, preferred)
         lattices += made
-        again, moved = again + n_again, max(moved, shift / unit)
+        twins += of_lattices
+        moved = max(moved, shift / unit)
+    same = np.concatenate([np.empty((0, 2), dtype=np.int64), *twins])
     return Placed(
         tuple(named(lattices, name)),
         width / metre,
         height / metre,
         n - len(there),
-        again,
+        len(same),
         moved / metre,
+        same,
     )
 
 

@@ -17,6 +17,7 @@ from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.base import PoolSource, build_index, positions_of, read_at
 from owl_geo.sources.vectors.places import Placed, known_size, place
 from owl_geo.sources.vectors.table import Group, VectorTable, by_group
+from owl_geo.sources.vectors.times import warn_of_times
 from owl_geo.sources.vectors.unopened import name_of_table
 from owl_geo.types import EMBEDDING, BoolArray, FloatArray, IntArray, SceneGrid
 from owl_geo.wording import counted
@@ -91,7 +92,10 @@ class VectorSource(PoolSource):
             return
         placed = self._placed()
         there = self._with_vector(progress)
-        placed = self._placed(there=there) if placed.again else placed
+        if placed.again:
+            placed = self._placed(there=there)
+            twins = placed.twins[there[placed.twins[:, 1]]]
+            warn_of_times(self._table, settings.path, *twins.T)
         self._grids = _grids_of(placed)
         self._index, self._rows = self._scanned(placed, there)
         lost = sum(len(one.rows) for one in placed.lattices) - len(self._rows)

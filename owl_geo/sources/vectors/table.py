@@ -97,6 +97,17 @@ class VectorTable:
         """How many rows all files have."""
         return sum(group.n_rows for group in self.groups)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all columns, also of those that only some parts have."""
+        return tuple(dict.fromkeys(n for p in self.paths for n in _opened(p).schema_arrow.names))
+
+    def column(self, group: Group, name: str) -> pa.ChunkedArray | None:
+        """Return a column of a row group, None where its part has no such; raises SourceError."""
+        if name not in _opened(self.paths[group.file]).schema_arrow.names:
+            return None
+        return pa.chunked_array([piece for _, piece in self._batches(group, name)])
+
     def geometries(self) -> AnyArray:
         """Return the geometries, as points ``(n, 2)`` if all are, else shapely objects ``(n,)``.
 

@@ -426,3 +426,61 @@ def test_a_stated_crs_that_is_none_or_does_not_fit_is_refused(tmp_path: Path) ->
         opened(path, crs="EPSG:99999")
     with pytest.raises(SourceError, match="its CRS is EPSG:4326, but its coordinates are no degr"):
         opened(path, crs="EPSG:4326")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("year=2023/a", "year=2024/a"), "the row of year=2023 counts, which comes first, and not"),
+        (("2023/a", "2024/a"), "the row of 2023 counts"),
+        (("emb_2023", "emb_2024"), "by the names of its parts: the row of 2023 counts"),
+        (("tile=31U/year=2023/a", "tile=31V/year=2024/a"), "the row of year=2023 counts"),
+        (("tile=31U/a", "tile=31V/a"), None),
+        (("part-0", "part-1"), None),
+    ],
+)
+def test_places_of_several_years_are_said_to_be(
+    names: tuple[str, str], told: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "table"
+    first = squares(2, 4, 320.0)
+    second = gpd.GeoSeries([*first.iloc[:3], *squares(3, 4, 320.0).iloc[8:]], crs=first.crs)
+    for name, there in zip(names, (first, second), strict=True):
+        write_table(folder / f"{name}.parquet", numbered(len(there), D), there)
+    assert len(opened(folder).index) == 12
+    if told is None:
+        assert "several times" not in caplog.text
+    else:
+        assert "shows 3 places at several times" in caplog.text
+        assert told in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("column", "times", "told"),
+    [
+        ("year", pa.array([2023, 2024]), "by its column 'year': the row of 2023 counts"),
+        ("datetime", pa.array(["2023-05-01", None]), "and not that of no time"),
+        ("year", pa.array([2023, 2023]), None),
+        ("created_at", pa.array([2023, 2024]), None),
+        ("score", pa.array([0.1, 0.2]), None),
+    ],
+)
+def test_places_that_a_column_has_at_several_times_are_said_to_be(
+    column: str,
+    times: pa.Array,
+    told: str | None,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    places = squares(1, 4, 320.0)
+    vectors: list[list[float] | None] = [list(row) for row in numbered(8, D)]
+    vectors[6] = None  # of which nothing is lost
+    twice = gpd.GeoSeries([*places, *places], crs=places.crs)
+    others = {column: times.take(pa.array([0] * 4 + [1] * 4))}
+    path = write_table(tmp_path / "t.parquet", vectors, twice, row_group=3, others=others)
+    assert rows_of(opened(path)) == [0, 1, 2, 3]
+    if told is None:
+        assert "several times" not in caplog.text
+    else:
+        assert "shows 3 places at several times" in caplog.text
+        assert told in caplog.text

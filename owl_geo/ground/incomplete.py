@@ -1,0 +1,147 @@
+"""Vector files that hold less than they should: cut off, left out by a server, or linked.
+
+GDAL reads what is there, and says nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from xml.parsers import expat
+
+import numpy as np
+
+from owl_geo.wording import counted
+
+_ENDS = 8192  # bytes at both ends of a file, where servers say how much they left out
+_CHUNK = 2**20
+_SHX_HEADER = 25  # words of four bytes, of which the first is the mark
+_SHX_MARK = 9994
+_RECORD_HEADER = 8  # bytes
+_FROM_SERVERS = (".json", ".geojson", ".gml", ".xml")
+_SEQUENCES = (".geojsonl", ".geojsons", ".ndjson", ".jsonl")
+_AT_LIMIT = re.compile(rb'"exceededTransferLimit"\s*:\s*true')  # of ArcGIS
+_NUMBERS = (  # of WFS and of OGC API Features, in JSON and in XML
+    re.compile(rb'\bnumberMatched"?\s*[:=]\s*"?(\d+)'),
+    re.compile(rb'\bnumberReturned"?\s*[:=]\s*"?(\d+)'),
+)
+
+
+def check_is_whole(path: str) -> None:
+    """Raise ValueError for a Shapefile, zipped or not, that ends before its last feature; OSError.
+
+    One whose index is missing or damaged is left to GDAL, which refuses it.
+    """
+    for size, index in _shapefiles(Path(path)):
+        words = np.frombuffer(index[: len(index) // 4 * 4], dtype=">i4")
+        if len(words) == 0 or words[0] != _SHX_MARK:
+            continue
+        records = words[_SHX_HEADER:]
+        # offset and length of each, in words of two bytes
+        places = records[: len(records) // 2 * 2].reshape(-1, 2).astype(np.int64) * 2
+        beyond = int((places.sum(axis=1) + _RECORD_HEADER > size).sum())
+        if beyond:
+            raise ValueError(
+                f"it ends before {beyond:,} of its {counted(len(places), 'feature')}: fetch it anew"
+            )
+
+
+def _shapefiles(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the size of each Shapefile, and its index."""
+    suffix = file.suffix.lower()
+    if suffix == ".shp" and file.is_file():
+        index = _beside(file, ".shx")
+        if index is not None:
+            yield file.stat().st_size, index.read_bytes()
+    elif suffix == ".zip" and file.is_file():
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+            sizes = {one.filename.lower(): one.file_size for one in archive.infolist()}
+            for name in archive.namelist():
+                size = sizes.get(f"{name[:-4].lower()}.shp")
+                if name.lower().endswith(".shx") and size is not None:
+                    yield size, archive.read(name)
+
+
+def what_is_missing(path: str, n: int) -> list[str]:
+    """Return sentences on what a file of which n features were read lacks; raises OSError."""
+    file = Path(path)
+    if not file.is_file():
+        return []
+    suffix = file.suffix.lower()
+    if suffix == ".gml" and n == 0:
+        return _broken(file)
+    if suffix == ".kml":
+        return _linked(file)
+    if suffix in _SEQUENCES:
+        return _unread_lines(file, n)
+    return _left_out(file, n) if suffix in _FROM_SERVERS else []
+
+
+def _left_out(file: Path, n: int) -> list[str]:
+    with file.open("rb") as opened:
+        ends = opened.read(_ENDS)
+        opened.seek(max(len(ends), file.stat().st_size - _ENDS))
+        ends += opened.read()
+    if _AT_LIMIT.search(ends):
+        return [
+            f"it is a part of a layer: its server stopped after {counted(n, 'feature')} "
+            "(exceededTransferLimit); fetch the others too"
+        ]
+    matched, returned = (int(found[1]) if (found := one.search(ends)) else 0 for one in _NUMBERS)
+    if matched > max(returned, n):
+        return [
+            f"it is a part of a layer: it has {n:,} of the {counted(matched, 'feature')} that its "
+            "server found; fetch the others too"
+        ]
+    return []
+
+
+def _unread_lines(file: Path, n: int) -> list[str]:
+    with file.open("rb") as opened:
+        first = opened.readline()
+        is_a_feature_a_line = first.startswith(b"\x1e")
+        with suppress(ValueError):
+            is_a_feature_a_line |= isinstance(json.loads(first), dict)
+        if not is_a_feature_a_line:
+            return []
+        opened.seek(0)
+        if first.startswith(b"\x1e"):  # which begins each feature, of any number of lines
+            lines = sum(part.count(b"\x1e") for part in iter(lambda: opened.read(_CHUNK), b""))
+        else:
+            lines = sum(1 for line in opened if line.strip())
+    if lines <= n:
+        return []
+    what = counted(lines - n, "line holds", "lines hold")
+    return [f"{what} no feature that can be read (is the file whole?); left out"]
+
+
+def _broken(file: Path) -> list[str]:
+    """Say where XML ends too early, of which GDAL says that nothing is in it."""
+    with file.open("rb") as opened:
+        try:
+            expat.ParserCreate().ParseFile(opened)
+        except expat.ExpatError as error:
+            return [f"it is not whole ({error}): fetch it anew"]
+    return []
+
+
+def _linked(file: Path) -> list[str]:
+    sign, before = b"NetworkLink>", b""
+    with file.open("rb") as opened:
+        for part in iter(lambda: opened.read(_CHUNK), b""):
+            if sign in before + part:
+                return [
+                    "it links to other files (NetworkLink), which are not read; save what they "
+                    "show as a file of its own, for example in Google Earth"
+                ]
+            before = part[-len(sign) :]
+    return []
+
+
+def _beside(file: Path, suffix: str) -> Path | None:
+    found = (file.with_suffix(one) for one in (suffix, suffix.upper()))
+    return next((path for path in found if path.is_file()), None)

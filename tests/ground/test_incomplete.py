@@ -1,0 +1,120 @@
+"""Files that hold less than they should are refused, or said to."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import geopandas as gpd
+import pytest
+import shapely
+
+from owl_geo.ground.vector import read_table
+
+POINTS = [shapely.Point(9 + i / 10, 47) for i in range(4)]
+FRAME = gpd.GeoDataFrame({"use": list("abcd")}, geometry=POINTS, crs="EPSG:4326")
+FEATURES = json.loads(FRAME.to_json(drop_id=True))["features"]
+COLLECTION = {"type": "FeatureCollection", "features": FEATURES}
+
+
+def kml(inside: str) -> str:
+    return f'<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{inside}</Document></kml>'
+
+
+PLACE = "<Placemark><name>a</name><Point><coordinates>9,47</coordinates></Point></Placemark>"
+LINK = "<NetworkLink><Link><href>b.kml</href></Link></NetworkLink>"
+
+
+def read_text(path: Path, text: str) -> int:
+    path.write_text(text)
+    return len(read_table(str(path)))
+
+
+def test_shapefile_that_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.shp"
+    FRAME.to_file(path)
+    assert len(read_table(str(path))) == 4
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    with pytest.raises(ValueError, match="it ends before 2 of its 4 features: fetch it anew"):
+        read_table(str(path))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for file in sorted(tmp_path.glob("a.???")):
+            if file.suffix != ".zip":
+                archive.write(file, file.name)
+    with pytest.raises(ValueError, match="it ends before 2 of its 4 features"):
+        read_table(str(tmp_path / "a.zip"))
+    path.write_bytes(whole + b"\0" * 10)
+    assert len(read_table(str(path))) == 4
+
+
+def test_gml_that_is_cut_off_is_said_to_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    FRAME.to_file(tmp_path / "a.gml")
+    text = (tmp_path / "a.gml").read_text()
+    assert read_text(tmp_path / "b.gml", text[:-200]) == 0
+    assert "b.gml: it is not whole (unclosed token: line" in caplog.text
+
+
+@pytest.mark.parametrize("mark", ["", "\x1e"])
+def test_lines_without_a_feature_are_said_to_be(
+    mark: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [mark + json.dumps(feature) for feature in FEATURES]
+    assert read_text(tmp_path / "a.geojsonl", "\n\n".join(lines) + "\n") == 4
+    assert not caplog.text
+    assert read_text(tmp_path / "b.geojsonl", "\n".join(lines)[:-20]) == 3
+    assert "1 line holds no feature that can be read" in caplog.text
+
+
+def test_features_over_several_lines_are_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    several = ["\x1e" + json.dumps(feature, indent=1) for feature in FEATURES]
+    assert read_text(tmp_path / "a.geojsons", "\n".join(several)) == 4
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("about", "told"),
+    [
+        ({"exceededTransferLimit": True}, "its server stopped after 4 features"),
+        ({"properties": {"exceededTransferLimit": True}}, "its server stopped after 4 features"),
+        ({"numberMatched": 5000, "numberReturned": 4}, "it has 4 of the 5,000 features"),
+        ({"numberMatched": 4, "numberReturned": 4}, None),
+        ({"numberMatched": 4, "numberReturned": 2}, None),  # pages that were joined
+        ({"exceededTransferLimit": False}, None),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_what_a_server_left_out_is_said(
+    about: dict[str, object],
+    told: str | None,
+    first: bool,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    text = json.dumps(about | COLLECTION if first else COLLECTION | about)
+    assert read_text(tmp_path / "a.geojson", text) == 4
+    assert told in caplog.text if told else not caplog.text
+
+
+def test_what_a_wfs_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.gml"
+    FRAME.to_file(path)
+    text = path.read_text()
+    root = "<ogr:FeatureCollection"
+    assert text.count(root) == 1
+    assert read_text(path, text.replace(root, f'{root} numberMatched="9" numberReturned="4"')) == 4
+    assert "it has 4 of the 9 features that its server found" in caplog.text
+
+
+def test_links_of_kml_to_other_files_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_text(tmp_path / "b.kml", kml(PLACE)) == 1
+    assert not caplog.text
+    assert read_text(tmp_path / "a.kml", kml(PLACE + LINK)) == 1
+    assert "it links to other files (NetworkLink), which are not read" in caplog.text
