@@ -18,7 +18,7 @@ from owl_geo.wording import counted
     short_help="Add scenes to a run, skipping those it already has.",
 )
 @opt.run_folder
-@scenes_.scene_options
+@scenes_.scene_option("in a run on TESSERA's arrays, a folder or a tile of them")
 @scenes_.mask_option
 @scenes_.on_error
 @opt.cluster

@@ -17,7 +17,7 @@ from owl_geo.cli import plugin
 from owl_geo.wording import counted
 
 if TYPE_CHECKING:
-    from owl_geo.verbs.doctor import Finding
+    from owl_geo.verbs.doctor.findings import Finding
 
 
 @click.command(
@@ -55,18 +55,20 @@ def doctor(run_path: Path | None) -> int:
 
 def _findings(run_path: Path | None) -> Iterator[tuple[Finding, bool]]:
     """Yield each finding, and whether it is shown even if it is ok."""
-    from owl_geo.verbs import doctor as checks
+    from owl_geo.verbs.doctor.findings import examine
+    from owl_geo.verbs.doctor.installation import environment
+    from owl_geo.verbs.doctor.of_run import run_checks
 
-    of_machine = chain(checks.environment(), [("QGIS", _qgis), ("QGIS plugin", _plugin)])
-    for finding in checks.examine(of_machine):
+    of_machine = chain(environment(), [("QGIS", _qgis), ("QGIS plugin", _plugin)])
+    for finding in examine(of_machine):
         yield finding, run_path is None or opt.is_verbose()
     if run_path is not None:
-        for finding in checks.examine(checks.run_checks(run_path)):
+        for finding in examine(run_checks(run_path)):
             yield finding, True
 
 
 def _qgis() -> Iterator[Finding]:
-    from owl_geo.verbs.doctor import Finding
+    from owl_geo.verbs.doctor.findings import Finding
 
     programs = _qgis_programs()
     if programs:
@@ -89,7 +91,7 @@ def _qgis_programs() -> list[Path]:
 
 
 def _plugin() -> Iterator[Finding]:
-    from owl_geo.verbs.doctor import Finding
+    from owl_geo.verbs.doctor.findings import Finding
 
     ours = _version(plugin.plugin_folder())
     installed = [

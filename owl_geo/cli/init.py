@@ -75,7 +75,9 @@ def _pairs(
     show_default=True,
     help="Where patches come from.",
 )
-@scenes_.scene_options
+@scenes_.scene_option(
+    "as --source says, a cube, a GeoParquet table (vectors), a folder of TESSERA's .npy (arrays)"
+)
 @click.option(
     "--bands", callback=_words, help="Positions, descriptions or common names: B2,B3,nir."
 )

@@ -50,7 +50,7 @@ def _preview_lines(plan: Plan, now: Preview) -> Iterator[tuple[str, str]]:
     """Yield each line of a preview: what it is about, and what it says."""
     from owl_geo.ground.pixels import pixel_metres
     from owl_geo.sources.band_choice import in_short
-    from owl_geo.sources.scenes import crs_text
+    from owl_geo.sources.band_grids import crs_text
     from owl_geo.verbs.preview import length
 
     settings, path, grids = plan.settings, plan.run_path, list(now.grids.values())

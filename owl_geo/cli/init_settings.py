@@ -208,7 +208,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _absolute(path: str) -> str:
     """Make a path absolute; what is not a file on this machine, such as a URL, stays as it is."""
-    from owl_geo.settings.owl_toml import absolute, expanded
+    from owl_geo.settings.paths import absolute, expanded
 
     local = expanded(path)
     return str(absolute(local)) if local.exists() or "://" not in path else path

@@ -189,7 +189,7 @@ def loop_settings(options: LoopOptions) -> dict[str, Any]:
     if head is not None and on_pixels:
         raise click.UsageError(f"--head goes with --frozen; --model {model} has its own last layer")
     if weights not in (None, "none", "imagenet"):
-        from owl_geo.settings.owl_toml import absolute, expanded
+        from owl_geo.settings.paths import absolute, expanded
 
         weights = str(absolute(expanded(weights)))
     over = given(

@@ -22,8 +22,8 @@ _log = logging.getLogger("owl_geo")
 _SCENES_SHOWN = 20
 
 
-def scene_options(function: F) -> F:
-    """Add --scene."""
+def scene_option(also: str) -> Callable[[F], F]:
+    """Add --scene; ``also`` says what else than rasters the command takes."""
     return click.option(
         "--scene",
         "scenes",
@@ -31,9 +31,8 @@ def scene_options(function: F) -> F:
         metavar="[NAME=]PATH",
         shell_complete=opt.files,
         help="A raster, a .SAFE or Landsat folder, a folder of bands, a pattern in quotes "
-        "('tiles/**/*.tif'), a list (@FILE) or a STAC item; as --source says, a cube, a GeoParquet "
-        "table (vectors), a folder of TESSERA's .npy (arrays). Repeat for more scenes.",
-    )(function)
+        f"('tiles/**/*.tif'), a list (@FILE) or a STAC item; {also}. Repeat for more scenes.",
+    )
 
 
 def mask_option(function: F) -> F:

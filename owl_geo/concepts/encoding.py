@@ -6,6 +6,7 @@ patches have been answered.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,47 +30,85 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class _Column:
+class _Column(ABC):
     """How one column of the matrix is computed from one concept."""
 
     concept: str
-    kind: str  # "yes/no", "class", "number", "missing"
-    category: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.concept
+
+    @property
+    @abstractmethod
+    def condition(self) -> str:
+        """Where the column is 1, worded so that it can follow "where"."""
+
+    @abstractmethod
+    def values(self, column: pd.Series) -> NDArray[np.float64]:
+        """Return the numbers of patches, ``(n,)``, finite."""
+
+
+@dataclass(frozen=True)
+class _YesNo(_Column):
+    @property
+    def condition(self) -> str:
+        return f"{self.concept} is yes"
+
+    def values(self, column: pd.Series) -> NDArray[np.float64]:
+        return np.asarray(column, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _Class(_Column):
+    category: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.concept}={self.category}"
+
+    @property
+    def condition(self) -> str:
+        return f"{self.concept} is {self.category}"
+
+    def values(self, column: pd.Series) -> NDArray[np.float64]:
+        return np.asarray(_as_text(column) == self.category, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _Number(_Column):
     logarithm: bool = False
     centre: float = 0.0
     scale: float = 1.0
 
     @property
-    def name(self) -> str:
-        if self.kind == "class":
-            return f"{self.concept}={self.category}"
-        return f"{self.concept} missing" if self.kind == "missing" else self.concept
-
-    @property
     def condition(self) -> str:
-        """Where the column is 1, worded so that it can follow "where"."""
-        if self.kind == "yes/no":
-            return f"{self.concept} is yes"
-        if self.kind == "class":
-            return f"{self.concept} is {self.category}"
-        if self.kind == "missing":
-            return f"{self.concept} is not known"
         as_it_is = (self.centre, self.scale) == (0.0, 1.0)
         step = "1 rather than 0" if as_it_is else "higher by one typical spread"
         return f"{self.concept} is {step}"
 
     def values(self, column: pd.Series) -> NDArray[np.float64]:
-        if self.kind == "yes/no":
-            return np.asarray(column, dtype=np.float64)
-        if self.kind == "class":
-            return np.asarray(_as_text(column) == self.category, dtype=np.float64)
         numbers = _as_numbers(column)
-        if self.kind == "missing":
-            return np.isnan(numbers).astype(np.float64)
         if self.logarithm:
             numbers = np.log1p(np.maximum(numbers, 0.0))  # other patches may go below the pool's 0
         scaled = ((numbers - self.centre) / self.scale).clip(-_FARTHEST, _FARTHEST)
         return np.where(np.isnan(scaled), 0.0, scaled)
+
+
+@dataclass(frozen=True)
+class _Missing(_Column):
+    """Flags the patches of which a number is not known."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.concept} missing"
+
+    @property
+    def condition(self) -> str:
+        return f"{self.concept} is not known"
+
+    def values(self, column: pd.Series) -> NDArray[np.float64]:
+        return np.isnan(_as_numbers(column)).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -127,24 +166,23 @@ def encode(concepts: pd.DataFrame) -> Encoded:
 
 def _columns_of(name: str, column: pd.Series) -> list[_Column]:
     if column.dtype == bool:
-        return [_Column(name, "yes/no")]
+        return [_YesNo(name)]
     if not pd.api.types.is_numeric_dtype(column):
-        classes = sorted(set(_as_text(column)))
-        return [_Column(name, "class", category=word) for word in classes]
-    return [_number(name, _as_numbers(column)), _Column(name, "missing")]
+        return [_Class(name, category) for category in sorted(set(_as_text(column)))]
+    return [_number(name, _as_numbers(column)), _Missing(name)]
 
 
-def _number(name: str, numbers: NDArray[np.float64]) -> _Column:
+def _number(name: str, numbers: NDArray[np.float64]) -> _Number:
     finite = numbers[~np.isnan(numbers)]
     if len(finite) == 0 or (finite.min() >= 0 and finite.max() <= 1):
-        return _Column(name, "number")
+        return _Number(name)
     logarithm = bool(finite.min() >= 0)
     if logarithm:
         finite = np.log1p(finite)
     low, centre, high = np.percentile(finite, [25, 50, 75])
     # over half of the pool may share one value; the standard deviation then takes over
     scale = float(high - low) / _IQR_OF_NORMAL or float(finite.std()) or 1.0
-    return _Column(name, "number", logarithm=logarithm, centre=float(centre), scale=scale)
+    return _Number(name, logarithm, float(centre), scale)
 
 
 def _as_text(column: pd.Series) -> pd.Series:

@@ -22,8 +22,8 @@ from owl_geo.ground import vector_files
 from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster_files import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
-from owl_geo.settings import owl_toml
 from owl_geo.settings.concepts import LayerSettings
+from owl_geo.settings.paths import is_local
 from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
@@ -91,18 +91,7 @@ def _load_table(
         layer = _layer_name(settings)
         offered = vector_files.attributes(settings.path, layer)
     except UNREADABLE as error:
-        if owl_toml.is_local(settings.path) and not Path(settings.path).exists():
-            raise LayerError(
-                f"{settings.path} does not exist", remedy=where_instead(settings.path)
-            ) from error
-        if Path(settings.path).is_dir() and not vector_files.is_folder_of_one(settings.path):
-            raise LayerError(
-                f"{settings.path} is a folder", remedy="name the file in it"
-            ) from error
-        raise LayerError(
-            f"cannot read the layer {_described(settings)}: {reason(error)}",
-            remedy=_readable(settings.path),
-        ) from error
+        raise _unreadable(settings, error) from error
     fields = offered.names
     wanted = fields if keys is None else keys
     columns = {key: _field_of(key, offered, settings.path) for key in wanted}
@@ -113,27 +102,7 @@ def _load_table(
     raw = _read(settings, layer, sorted(read), crs)
     if raw.empty:  # a table without rows does not show that its numbers are degrees
         raise LayerError(f"{_described(settings)} has no features", remedy=_EMPTY)
-    if raw.crs is None and option is not None:
-        raise LayerError(
-            f"{_described(settings)} has no CRS",
-            remedy=f"name it, for example with {option.name} {option.example}",
-        )
-    if raw.crs is None:
-        raise LayerError(
-            f"{_described(settings)} has no CRS",
-            remedy="assign one, for example with ogr2ogr -a_srs",
-        )
-    if option is not None and crs is not None and not raw.crs.equals(crs, ignore_axis_order=True):
-        raise LayerError(
-            f"{_described(settings)} has a CRS of its own, {raw.crs.name}, not {crs.name}",
-            remedy=f"leave out {option.name}",
-        )
-    fault = leads_nowhere(raw.crs)
-    if fault:
-        raise LayerError(
-            f"{_described(settings)}: {fault}",
-            remedy="assign the right one, for example with ogr2ogr -a_srs",
-        )
+    _check_crs(settings, raw.crs, option)
     table = {key: raw[field] for key, field in field_of.items()}
     if _OTHER_TAGS in raw:
         table |= _tags_within(raw[_OTHER_TAGS], without_field)
@@ -143,6 +112,44 @@ def _load_table(
         raise LayerError(f"{_described(settings)} has no features", remedy=_EMPTY)
     extent = Extent(features.crs, tuple(features.total_bounds.tolist()))
     return Layer(features, extent, fields)
+
+
+def _unreadable(settings: LayerSettings, error: Exception) -> LayerError:
+    """Return what to say of a file whose layer could not be opened."""
+    if is_local(settings.path) and not Path(settings.path).exists():
+        return LayerError(f"{settings.path} does not exist", remedy=where_instead(settings.path))
+    if Path(settings.path).is_dir() and not vector_files.is_folder_of_one(settings.path):
+        return LayerError(f"{settings.path} is a folder", remedy="name the file in it")
+    return LayerError(
+        f"cannot read the layer {_described(settings)}: {reason(error)}",
+        remedy=_readable(settings.path),
+    )
+
+
+def _check_crs(settings: LayerSettings, crs: CRS | None, option: CrsOption | None) -> None:
+    """Raise LayerError where a layer has no CRS, one that leads nowhere, or not the option's."""
+    if crs is None and option is not None:
+        raise LayerError(
+            f"{_described(settings)} has no CRS",
+            remedy=f"name it, for example with {option.name} {option.example}",
+        )
+    if crs is None:
+        raise LayerError(
+            f"{_described(settings)} has no CRS",
+            remedy="assign one, for example with ogr2ogr -a_srs",
+        )
+    stated = None if option is None else option.crs
+    if option is not None and stated is not None and not crs.equals(stated, ignore_axis_order=True):
+        raise LayerError(
+            f"{_described(settings)} has a CRS of its own, {crs.name}, not {stated.name}",
+            remedy=f"leave out {option.name}",
+        )
+    fault = leads_nowhere(crs)
+    if fault:
+        raise LayerError(
+            f"{_described(settings)}: {fault}",
+            remedy="assign the right one, for example with ogr2ogr -a_srs",
+        )
 
 
 def _layer_name(settings: LayerSettings) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from owl_geo.disk.atomic import disk_errors
+from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import RunError
 from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (
@@ -140,14 +140,8 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     spelled out. Raises RunError if the file cannot be written.
     """
     text = frame.to_csv(index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
-    partial = path.with_name(f".{path.name}.partial")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8", newline="\n")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    with writing_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def read_records(path: Path) -> pd.DataFrame:

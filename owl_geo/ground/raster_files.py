@@ -19,7 +19,7 @@ from owl_geo.ground.grid import bounds
 from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster_view import Scaling, usable_nodata
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import is_local
 from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
 
 # What rasterio raises for a file that is damaged or mislabelled: its own errors, those of GDAL that

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from owl_geo import schema
-from owl_geo.ground.grid import to_xy
-from owl_geo.ground.projections import crs_of, metres_from_earth_centre
 from owl_geo.maps.cells import cells_of, means
 from owl_geo.maps.style import RAMP
 from owl_geo.reporting.colours import Stretch, reads_down
 from owl_geo.reporting.figures import drawing, figure, shortened
+from owl_geo.reporting.scale_bar import draw_scale_bar
 from owl_geo.reporting.survey import Survey
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
@@ -33,7 +32,6 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _OUTLINED = 7.0  # points; a patch at least this large is drawn as a square
 _RANKED = 20  # most probable patches that are numbered, as in the report's table
 _CELLS = 2000  # along an edge; larger rasters are thinned out
-_STEPS_ACROSS = 64  # in which the width of a scene is measured
 _RANK_SIZE = 8.0  # points
 _BARE = "#D9D9D9"  # shown where there are no pixels
 
@@ -48,6 +46,7 @@ class _Kind:
     colour: str
     marker: str
     positions: IntArray  # in the index
+    is_hollow: bool = False  # they have no answer, so nothing lies inside the outline
 
 
 def answers_map(survey: Survey, scene: str) -> Figure:
@@ -146,13 +145,13 @@ def _kinds(survey: Survey, scene: str) -> Iterator[_Kind]:
     others = (schema.SKIP, schema.UNSURE, *settings.classes)
     for name in sorted(others, key=lambda name: name == settings.positive):
         yield _Kind(name, colours[name], markers[name], at[labels == name])
-    for title, ids, marker in (
-        ("disputed", survey.disputed, "d"),
-        ("asked, not answered", survey.waiting, "s"),
+    for title, ids, marker, is_hollow in (
+        ("disputed", survey.disputed, "d", False),
+        ("asked, not answered", survey.waiting, "s", True),
     ):
         open_ = survey.positions(list(ids))
         in_scene = (survey.run.patches["scene"].iloc[open_] == scene).to_numpy()
-        yield _Kind(title, "#FFFFFF", marker, open_[in_scene])
+        yield _Kind(title, "#FFFFFF", marker, open_[in_scene], is_hollow)
 
 
 def _draw(axes: Axes, survey: Survey, grid: SceneGrid, kind: _Kind) -> None:
@@ -163,7 +162,6 @@ def _draw(axes: Axes, survey: Survey, grid: SceneGrid, kind: _Kind) -> None:
     windows = survey.run.index.windows.take(kind.positions)
     top, left = windows.row_off.astype(float), windows.col_off.astype(float)
     edge = _WIDTH * 72 * size / grid.width  # points on paper
-    hollow = kind.name == "asked, not answered"
     if edge >= _OUTLINED:
         x = left[:, None] + np.array([0, size, size, 0])
         y = top[:, None] + np.array([0, 0, size, size])
@@ -174,11 +172,11 @@ def _draw(axes: Axes, survey: Survey, grid: SceneGrid, kind: _Kind) -> None:
                     list(squares), facecolors="none", edgecolors=colour, linewidths=width
                 )
             )
-    if hollow and edge >= _OUTLINED:
+    if kind.is_hollow and edge >= _OUTLINED:
         return
     mark = float(np.clip(0.45 * edge, 3.6, 6.5))
     x, y = left + size / 2, top + size / 2
-    if kind.marker == "x" or hollow:
+    if kind.marker == "x" or kind.is_hollow:
         _mark(axes, x, y, kind.marker, mark, "none", "#000000", 2.8)
         _mark(axes, x, y, kind.marker, mark, "none", kind.colour, 1.3)
     else:
@@ -321,49 +319,4 @@ def _finish(axes: Axes, survey: Survey, scene: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     if survey.run.settings.source.is_on_earth:
-        _scale_bar(axes, grid)
-
-
-def _scale_bar(axes: Axes, grid: SceneGrid) -> None:
-    from matplotlib.patheffects import withStroke
-
-    metres = _metres_across(grid)
-    if not np.isfinite(metres) or metres <= 0:
-        return
-    length = _round_down(metres / 4)
-    share = length / metres
-    x = (0.03, 0.03 + share)
-    halo = [withStroke(linewidth=5, foreground="#FFFFFF")]
-    axes.plot(
-        x,
-        (0.035, 0.035),
-        color="#000000",
-        linewidth=2.5,
-        solid_capstyle="butt",
-        transform=axes.transAxes,
-        path_effects=halo,
-    )
-    text = f"{length / 1000:,g} km" if length >= 1000 else f"{length:g} m"
-    axes.text(
-        x[0],
-        0.055,
-        text,
-        transform=axes.transAxes,
-        fontsize=9,
-        path_effects=[withStroke(linewidth=3, foreground="#FFFFFF")],
-    )
-
-
-def _metres_across(grid: SceneGrid) -> float:
-    """Return the width of a scene on the ground along its middle row, in metres."""
-    cols = np.linspace(0.0, grid.width, _STEPS_ACROSS + 1)  # around the Earth, not through it
-    along = to_xy(grid, np.full(len(cols), float(grid.height // 2)), cols)
-    with np.errstate(invalid="ignore"):  # a scene may lie beyond the Earth
-        steps = np.diff(metres_from_earth_centre(along, crs_of(grid.crs)), axis=0)
-        return float(np.linalg.norm(steps, axis=1).sum())
-
-
-def _round_down(metres: float) -> float:
-    """Return the largest of 1, 2, 5, 10, 20 and so on that is no more than ``metres``."""
-    power = 10.0 ** np.floor(np.log10(metres))
-    return float(max(step * power for step in (1, 2, 5) if step * power <= metres))
+        draw_scale_bar(axes, grid)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from owl_geo.errors import SceneError, SourceError
 from owl_geo.features import KEPT_SCENES
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
-from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
+from owl_geo.settings.paths import is_local
 from owl_geo.sources import unopened_source
 from owl_geo.sources.file_states import GONE, FileRecord, changes, record_files
 from owl_geo.sources.views.unopened import anywhere, files_of, identity_of
@@ -128,7 +128,7 @@ class SceneFiles:
         for kind, of_each in both:
             for name, paths in of_each.items():
                 for path in paths:
-                    if owl_toml.is_local(path) and not Path(path).exists():
+                    if is_local(path) and not Path(path).exists():
                         yield kind, name, path
 
 

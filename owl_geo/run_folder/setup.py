@@ -35,17 +35,25 @@ from owl_geo.types import BandStatistics, SceneGrid
 from owl_geo.wording import counted
 
 
+@dataclass(frozen=True)
+class KeptPool:
+    """What a run keeps of its pool."""
+
+    patches: pd.DataFrame  # a row per patch, with its concepts
+    grids: Mapping[str, SceneGrid]  # of each scene
+    statistics: BandStatistics
+    truth: pd.DataFrame | None  # a row per patch too; None without an oracle
+    levels: Mapping[str, ViewLevels]  # of each view
+    places_once: bool  # no place is there twice
+    scaled: bool = True  # concepts and truth are in the units that rasters' headers give
+
+
 def create(
     path: Path,
     settings: Settings,
-    patches: pd.DataFrame,
-    grids: Mapping[str, SceneGrid],
-    statistics: BandStatistics,
-    truth: pd.DataFrame | None,
+    pool: KeptPool,
     layers: KeptLayers,
-    views: Mapping[str, ViewLevels] | None = None,
     *,
-    places_once: bool = False,
     overwrite: bool = False,
     fill: Callable[[Run], None] | None = None,
 ) -> Run:
@@ -56,22 +64,11 @@ def create(
     RunError, and whatever ``fill`` raises.
     """
     check_free(path, overwrite=overwrite)
-    files = record_scenes(settings, grids)
-    recorded = views_record(views or {}, record_views(settings.views))
+    files = record_scenes(settings, pool.grids)
+    views = views_record(pool.levels, record_views(settings.views))
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
-        _write_index(
-            partial,
-            settings,
-            patches,
-            grids,
-            statistics,
-            truth,
-            _Growth(),
-            files,
-            recorded,
-            places_once=places_once,
-        )
+        _write_index(partial, settings, pool, _Growth(), files, views)
         layers.write(partial / LAYERS)
         (partial / ROUNDS).mkdir()
         if fill is not None:
@@ -79,43 +76,22 @@ def create(
     return Run(path)
 
 
-def update(
-    run: Run,
-    patches: pd.DataFrame,
-    grids: Mapping[str, SceneGrid],
-    statistics: BandStatistics,
-    truth: pd.DataFrame | None,
-    layers: KeptLayers,
-    views: Mapping[str, ViewLevels] | None = None,
-    *,
-    places_once: bool = False,
-) -> Run:
+def update(run: Run, pool: KeptPool, layers: KeptLayers) -> Run:
     """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
 
     Raises RunError if a patch that was in a batch or has an answer would no longer exist, be on
     other ground, or test the model that has learnt from it.
     """
-    check_used(run, patches, grids, truth)
-    files = record_scenes(run.settings_here, grids)
-    recorded = views_record(views or {}, record_views(run.settings_here.views))
+    check_used(run, pool.patches, pool.grids, pool.truth)
+    files = record_scenes(run.settings_here, pool.grids)
+    views = views_record(pool.levels, record_views(run.settings_here.views))
     with run.locked():
-        growth = _growth_kept(run, patches["patch_id"])
+        growth = _growth_kept(run, pool.patches["patch_id"])
         with disk_errors(run.path):
             layers.write(run.path / LAYERS)
         with replacing_files(run.path, WAITING) as folder:
-            _write_index(
-                folder,
-                run.settings,
-                patches,
-                grids,
-                statistics,
-                truth,
-                growth,
-                files,
-                recorded,
-                places_once=places_once,
-            )
-        if truth is None:
+            _write_index(folder, run.settings, pool, growth, files, views)
+        if pool.truth is None:
             with disk_errors(run.path):
                 (run.path / TRUTH).unlink(missing_ok=True)
     return Run(run.path)
@@ -128,7 +104,7 @@ def extend(
     patches: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
     truth: pd.DataFrame | None,
-    views: Mapping[str, ViewLevels] | None = None,
+    levels: Mapping[str, ViewLevels] | None = None,
 ) -> Run:
     """Add scenes to the run folder, all files at once; the caller must hold its lock.
 
@@ -139,7 +115,7 @@ def extend(
         patches: all rows, the old ones first and unchanged.
         grids: grids of all scenes.
         truth: all rows too; None without an oracle.
-        views: the levels of each view, of the new scenes too; None = as they were.
+        levels: of each view, of the new scenes too; None = as they were.
 
     Band statistics stay, since models depend on them. Raises RunError, and the run is then
     unchanged.
@@ -154,22 +130,19 @@ def extend(
     of_fresh = record_scenes(owl_toml.from_folder(settings, run.path), fresh)
     files = {**run.index.record.files, **of_fresh}
     record = run.index.record
-    recorded = views_record(record.views if views is None else views, record.view_files)
+    pool = KeptPool(
+        patches,
+        grids,
+        run.index.statistics,
+        truth,
+        record.views if levels is None else levels,
+        places_once=record.places_once,
+        scaled=record.scaled,
+    )
+    views = views_record(pool.levels, record.view_files)
     with replacing_files(run.path, WAITING) as folder:
         (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
-        _write_index(
-            folder,
-            settings,
-            patches,
-            grids,
-            run.index.statistics,
-            truth,
-            growth,
-            files,
-            recorded,
-            scaled=record.scaled,
-            places_once=record.places_once,
-        )
+        _write_index(folder, settings, pool, growth, files, views)
     return Run(run.path)
 
 
@@ -218,40 +191,39 @@ def growth_before(run: Run, ids: pd.Series) -> tuple[tuple[int, ...], int] | Non
 def _write_index(
     folder: Path,
     settings: Settings,
-    patches: pd.DataFrame,
-    grids: Mapping[str, SceneGrid],
-    statistics: BandStatistics,
-    truth: pd.DataFrame | None,
+    pool: KeptPool,
     growth: _Growth,
     files: Mapping[str, list[list[FileRecord]]],
     views: Mapping[str, Any],
-    *,
-    scaled: bool = True,
-    places_once: bool = False,
 ) -> None:
-    windows = PoolWindows.from_index(patches, grids, settings.patch_size)
-    patch_table.write(folder / PATCHES, patches, windows)
-    if truth is not None:
-        truth.to_parquet(folder / TRUTH)
+    """Write patches, truth and index.json; ``files`` and ``views`` are as they are recorded."""
+    windows = PoolWindows.from_index(pool.patches, pool.grids, settings.patch_size)
+    patch_table.write(folder / PATCHES, pool.patches, windows)
+    if pool.truth is not None:
+        pool.truth.to_parquet(folder / TRUTH)
     record = {
-        **_made_with(settings, statistics.bands),
-        "parts": list(growth.parts) or [len(patches)],
+        **_made_with(settings, pool.statistics.bands),
+        "parts": list(growth.parts) or [len(pool.patches)],
         "since": growth.since,
         "files": files,
-        "scaled": scaled,
-        "places_once": places_once,
-        "scenes": {name: grid_record(grid) for name, grid in grids.items()},
-        "statistics": {
-            "bands": list(statistics.bands),
-            "median": statistics.median.tolist(),
-            "scale": statistics.scale.tolist(),
-            "n_patches": statistics.n_patches,
-            **({"common_names": statistics.common_names} if statistics.common_names else {}),
-            **({"origins": _origins(statistics)} if statistics.origins else {}),
-        },
+        "scaled": pool.scaled,
+        "places_once": pool.places_once,
+        "scenes": {name: grid_record(grid) for name, grid in pool.grids.items()},
+        "statistics": _statistics_record(pool.statistics),
         **({"views": views} if views else {}),
     }
     (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _statistics_record(statistics: BandStatistics) -> dict[str, Any]:
+    return {
+        "bands": list(statistics.bands),
+        "median": statistics.median.tolist(),
+        "scale": statistics.scale.tolist(),
+        "n_patches": statistics.n_patches,
+        **({"common_names": statistics.common_names} if statistics.common_names else {}),
+        **({"origins": _origins(statistics)} if statistics.origins else {}),
+    }
 
 
 def _made_with(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:

@@ -7,22 +7,19 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import tomlkit
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from tomlkit.items import AoT, Array, Table
 
-from owl_geo.errors import ConfigError, nearest, suggestion
+from owl_geo.errors import ConfigError
 from owl_geo.schema import LAYOUT_VERSION
 from owl_geo.settings.config import Settings
+from owl_geo.settings.faults import first_fault
 from owl_geo.settings.files import settings_of_files, with_files
-from owl_geo.settings.sections import OneOf, Section
-from owl_geo.settings.subdatasets import is_subdataset, with_file
+from owl_geo.settings.paths import whole_path
 
 FILE_NAME = "owl.toml"
 
@@ -39,12 +36,12 @@ def parse(data: Mapping[str, Any], where: str) -> Settings:
             raise ConfigError(f"{where}: {fault}")
         return Settings.model_validate(data)
     except ValidationError as error:
-        finding = _finding(error)
+        wrong = first_fault(error)
         raise ConfigError(
-            f"{where}: {finding}",
-            remedy=finding.remedy,
-            settings=finding.settings,
-            fault=finding.fault,
+            f"{where}: {wrong}",
+            remedy=wrong.remedy,
+            settings=wrong.settings,
+            fault=wrong.what,
         ) from error
 
 
@@ -120,26 +117,6 @@ def _faults(value: Any, setting: str, depth: int = 0) -> Iterator[str]:
         yield f"{setting[:_SHOWN]} is out of bounds"
 
 
-def expanded(path: str) -> Path:
-    """Return a path with a leading ~ resolved, where it stands for a home folder."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # ~ and the name of an unknown user
-        return Path(path)
-
-
-def absolute(path: Path) -> Path:
-    """Return an absolute path without ``.`` and ``..`` in it.
-
-    A ``..`` behind a symbolic link is kept, since it leads elsewhere there.
-    """
-    whole = path.absolute()
-    plain = os.path.normpath(whole)
-    if ".." in whole.parts and os.path.realpath(plain) != os.path.realpath(whole):
-        return whole
-    return Path(plain)
-
-
 _PATHS = frozenset(settings_of_files(Settings))
 _WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
 
@@ -172,18 +149,6 @@ def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
     tables: dict[str, Any] = with_files(Settings, values, whole)
     return tables
-
-
-def whole_path(path: str, folder: Path) -> str:
-    """Return a path that starts at a folder made absolute, also that within a subdataset."""
-    if is_local(path):
-        return str(absolute(folder / expanded(path)))
-    return with_file(path, lambda file: whole_path(file, folder))
-
-
-def is_local(path: str) -> bool:
-    """Return whether a path is on this file system, and not a URL or a name of GDAL's own."""
-    return "://" not in path and not path.startswith("/vsi") and not is_subdataset(path)
 
 
 def dump(settings: Settings) -> str:
@@ -292,111 +257,3 @@ def _summary(section: BaseModel) -> str:
 def _holds_models(value: Any) -> bool:
     entries = value.values() if isinstance(value, dict) else value
     return isinstance(value, dict | tuple) and any(isinstance(e, BaseModel) for e in entries)
-
-
-@dataclass(frozen=True)
-class _Finding:
-    """What is wrong with which settings, and what to do; ``str`` gives the place and the fault."""
-
-    place: str  # the table, or the setting where the fault does not name it
-    fault: str
-    settings: tuple[str, ...] = ()
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.fault}" if self.place else self.fault
-
-
-def _finding(error: ValidationError) -> _Finding:
-    """Return the first of pydantic's errors: where it is, what is there, and what is wanted."""
-    first = error.errors()[0]
-    parts, section = _located(first["loc"])
-    place = ".".join(parts)
-    if first["type"] == "extra_forbidden":
-        remedy = suggestion(parts[-1], section.model_fields)
-        return _Finding("", f"{place} is not a setting", remedy=remedy)
-    if first["type"] == "value_error":
-        wrong = first["ctx"]["error"]
-        about = [".".join([*parts, name]) for name in getattr(wrong, "settings", ())]
-        remedy = getattr(wrong, "remedy", "")
-        return _Finding(place, str(wrong), tuple(about or [place]), remedy)
-    if first["type"] == "missing":
-        return _Finding("", f"{place} is missing", remedy=_FOR_MISSING.get(place, ""))
-    if first["type"] == "union_tag_invalid":
-        kinds = first["ctx"]["expected_tags"]
-        return _Finding("", f"{place}.kind is {first['ctx']['tag']!r}", remedy=f"known: {kinds}")
-    if first["type"] == "union_tag_not_found":
-        return _Finding("", f"{place}.kind is missing")
-    wanted = first["msg"].removeprefix("Input ").strip()
-    wanted = wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
-    given = repr(first["input"])
-    given = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}..."
-    too_large = first["type"] in ("less_than_equal", "less_than")
-    remedy = "write a share, 0.9 for 90 %" if too_large and first["loc"][-1] in _SHARES else ""
-    if first["type"] == "literal_error" and isinstance(first["input"], str):
-        near = nearest(first["input"], _words(section.model_fields[parts[-1]]))
-        remedy = "" if near is None else f"did you mean {near!r}?"
-    return _Finding("", f"{place} is {given}, but it {wanted}", (place,), remedy)
-
-
-def _words(field: FieldInfo) -> list[str]:
-    """Return the words that a setting accepts; empty if it is not a choice among words."""
-    chosen = [name for one in field.metadata if isinstance(one, OneOf) for name in one.choices]
-    return chosen or _literals(field.annotation)
-
-
-def _literals(annotation: Any) -> list[str]:
-    if get_origin(annotation) is Literal:
-        return [str(word) for word in get_args(annotation)]
-    return [word for part in get_args(annotation) for word in _literals(part)]
-
-
-_SHARES = ("min_valid", "min_share", "audit_share", "test_share", "overlap", "replay")
-_FOR_MISSING = {
-    "source.scenes": "name your imagery with --scene FILE, or try `owl-geo sample DIR` first"
-}
-
-
-def _located(loc: Sequence[int | str]) -> tuple[list[str], type[Section]]:
-    """Return the part of pydantic's location that is in owl.toml, and the section that it ends in.
-
-    Where a setting is a union, pydantic also names the member that it tried. That part is known by
-    its position and not by its name, because a user may give a concept the name of a kind.
-    """
-    parts: list[str] = []
-    section: type[Section] = Settings
-    here: Any = Settings
-    for part in loc:
-        members = list(_members(here))
-        if len(members) > 1:
-            here = next((member for member in members if _is_of_kind(member, part)), None)
-            continue
-        parts.append(str(part))
-        (here,) = members
-        if _is_section(here):
-            section = here
-            field = section.model_fields.get(str(part))
-            here = field.annotation if field else None
-        else:  # a table or a list whose entries are all of one type
-            here = next((inner for inner in get_args(here)[::-1] if inner is not ...), None)
-    return parts, section
-
-
-def _members(annotation: Any) -> Iterator[Any]:
-    """Yield the types that a value may have, leaving out None among others."""
-    if get_origin(annotation) is Annotated:
-        yield from _members(get_args(annotation)[0])
-    elif get_origin(annotation) in (Union, UnionType):
-        for member in get_args(annotation):
-            if member is not NoneType:
-                yield from _members(member)
-    else:
-        yield annotation
-
-
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Section)
-
-
-def _is_of_kind(annotation: Any, kind: int | str) -> bool:
-    return _is_section(annotation) and annotation.model_fields["kind"].default == kind

@@ -25,7 +25,7 @@ from owl_geo.ground.tiling import tile
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.ground.vector_files import list_layers
 from owl_geo.ground.windows import PoolWindows, Windows
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import is_local
 from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.wording import counted

@@ -20,7 +20,7 @@ from xml.etree.ElementTree import ParseError  # nosec B405 # for its type
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import is_local
 from owl_geo.sources.virtual import files_behind, is_virtual
 
 GONE: list[list[Any]] = [["gone"]]

@@ -20,7 +20,7 @@ from owl_geo.errors import Fault, SourceError, where_instead
 from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixels, misplaced
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import is_local
 from owl_geo.settings.subdatasets import is_subdataset
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, is_land_mask
 from owl_geo.sources.bands import Band, distinct

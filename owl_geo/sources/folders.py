@@ -42,24 +42,29 @@ def folder_of_rasters(folder: Path, mask: str | None) -> Product:
             rasters.read(path)
     rasters.leave_out_doubles()
     if not rasters.bands:
-        reasons = rasters.unusable or rasters.unusable_beside
-        reason = next(iter(reasons.values()), f"looked for files ending in {', '.join(_RASTERS)}")
-        if looks_like_cube(str(folder)):
-            reason = CUBE
-        folders = [one for one in sorted(folder.iterdir()) if one.is_dir()]
-        # a folder per resolution, for example, as a public bucket of Sentinel-2 has them
-        inside = [one for one in folders if is_product(one)] or [
-            one for one in folders if any(file.suffix.lower() in _RASTERS for file in one.glob("*"))
-        ]
-        remedy = ARRAYS if holds_arrays(folder) else ""
-        if (around := product_around(folder)) is not None:
-            inside, remedy = [around], ""
-        if ARRAYS in reason:  # of the land masks beside the arrays
-            remedy = ""
-        elif inside and not remedy:
-            remedy = f"did you mean {str(inside[0])!r}?"
-        raise SourceError(f"{folder} has no rasters to read: {reason}", remedy=remedy)
+        raise _no_rasters(folder, rasters)
     return rasters.product()
+
+
+def _no_rasters(folder: Path, rasters: _Rasters) -> SourceError:
+    """Return why no raster of a folder can be read, and where there may be some."""
+    first = next(iter((rasters.unusable or rasters.unusable_beside).values()), None)
+    reason = f"looked for files ending in {', '.join(_RASTERS)}" if first is None else str(first)
+    if is_cube := looks_like_cube(str(folder)):
+        reason = CUBE
+    folders = [one for one in sorted(folder.iterdir()) if one.is_dir()]
+    # a folder per resolution, for example, as a public bucket of Sentinel-2 has them
+    inside = [one for one in folders if is_product(one)] or [
+        one for one in folders if any(file.suffix.lower() in _RASTERS for file in one.glob("*"))
+    ]
+    remedy = ARRAYS if holds_arrays(folder) else ""
+    if (around := product_around(folder)) is not None:
+        inside, remedy = [around], ""
+    if first is not None and first.remedy == ARRAYS and not is_cube:  # the reason names it
+        remedy = ""
+    elif inside and not remedy:
+        remedy = f"did you mean {str(inside[0])!r}?"
+    return SourceError(f"{folder} has no rasters to read: {reason}", remedy=remedy)
 
 
 def by_default(bands: Sequence[Band]) -> tuple[Band, ...]:
@@ -101,15 +106,15 @@ class _Rasters:
     """The rasters of one folder."""
 
     bands: dict[Path, tuple[Band, ...]] = field(default_factory=dict)
-    unusable: dict[Path, str] = field(default_factory=dict)
-    unusable_beside: dict[Path, str] = field(default_factory=dict)  # of side files
+    unusable: dict[Path, SourceError] = field(default_factory=dict)
+    unusable_beside: dict[Path, SourceError] = field(default_factory=dict)  # of side files
     doubles: dict[Path, str] = field(default_factory=dict)  # left out, and what is taken instead
 
     def read(self, path: Path) -> None:
         try:
             self.bands[path] = read_bands(path, path.stem)
         except SourceError as error:
-            (self.unusable_beside if is_side_file(path.stem) else self.unusable)[path] = str(error)
+            (self.unusable_beside if is_side_file(path.stem) else self.unusable)[path] = error
 
     def leave_out_doubles(self) -> None:
         """Leave out each VRT that shows files of the folder, or the files where they make it up."""
@@ -143,7 +148,7 @@ class _Rasters:
             kind="folder of rasters",
             bands=(*all_bands, *extra),
             default=default,
-            unusable=tuple(self.unusable.values()),
+            unusable=tuple(str(error) for error in self.unusable.values()),
             doubtful=doubtful_files(all_bands),
             side_files=tuple(str(path) for path in beside),
             left_out=(*notes, *raw, *bad_bands(all_bands, default)),

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from owl_geo.errors import SceneError, SourceError, check_list
 from owl_geo.ground.raster_files import value_shares
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import is_local
 from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
@@ -24,7 +24,9 @@ from owl_geo.sources.pixel_sizes import warn_of_mixed_pixels
 from owl_geo.sources.products.families import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
-from owl_geo.sources.scenes import Scene, SceneDescription, describe_scene, open_scenes, scene_name
+from owl_geo.sources.scene_description import SceneDescription, describe_scene
+from owl_geo.sources.scene_names import scene_name
+from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.shown_scenes import shown_scene
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.sources.units import Units, warn_of_mixed_units

@@ -20,12 +20,13 @@ from owl_geo.ground.raster_files import band_names, beyond
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
+from owl_geo.sources.band_grids import crs_text, extent_text
 from owl_geo.sources.base import build_index
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.left_out import NoSceneLeft, failed_scene
 from owl_geo.sources.prefetch import prefetched
-from owl_geo.sources.scenes import Scene, crs_text, extent_text
+from owl_geo.sources.scenes import Scene
 from owl_geo.types import BoolArray, FailedScene
 from owl_geo.wording import counted, per_cent
 from owl_geo.work.progress import Progress
@@ -166,12 +167,7 @@ def scan(
     for scene in scenes:
         try:
             _check_size(scene, stride)
-            fault = off_the_map(scene.grid)
-            if fault:
-                raise SceneError(
-                    f"scene {scene.name!r} does not lie on the map: {fault.what}",
-                    remedy=fault.remedy,
-                )
+            _check_place(scene)
             check(scene)
         except SourceError as error:
             if not skip:
@@ -228,6 +224,15 @@ def _check_size(scene: ChunkedScene, stride: int) -> None:
             f"scene {scene.name!r} of {width:,} x {height:,} pixels would be {windows:,} "
             f"patches, more than {_MOST_WINDOWS:,}",
             remedy="cut it up, or take a larger patch_size or stride",
+        )
+
+
+def _check_place(scene: ChunkedScene) -> None:
+    """Raise SourceError for a scene that does not lie on the map."""
+    fault = off_the_map(scene.grid)
+    if fault:
+        raise SceneError(
+            f"scene {scene.name!r} does not lie on the map: {fault.what}", remedy=fault.remedy
         )
 
 

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import absolute, is_local
 from owl_geo.settings.sources import SceneSettings
-from owl_geo.sources.scenes import scene_name
+from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
 from owl_geo.sources.stac_values import PixelValues, columns
 
 _log = logging.getLogger("owl_geo")
@@ -51,6 +51,22 @@ class SceneLocation:
             }
             | dict(columns(self.values))
         )
+
+
+def scene_name(path: str | Path) -> str:
+    """Return the name of the scene at a path: file stem, or folder name without ``.SAFE``."""
+    text = str(path)
+    if is_subdataset(text):
+        return f"{scene_name(file_of(text))}_{label_of(text)}".rstrip("_")
+    plain = urlsplit(text).path if "://" in text else text
+    pure = PurePosixPath(plain) if not is_local(text) else absolute(Path(plain))
+    if pure.name == "..":  # behind a link
+        pure = Path(plain).resolve()
+    return (
+        pure.name[: -len(".SAFE")]
+        if pure.name.upper().endswith(".SAFE")
+        else (pure.name if Path(text).is_dir() else pure.stem)
+    )
 
 
 def without_repeats(locations: Iterable[SceneLocation]) -> list[SceneLocation]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from owl_geo.disk.text_files import NotText, encoding_of
 from owl_geo.errors import SourceError, where_instead
-from owl_geo.settings.owl_toml import absolute, expanded, is_local, whole_path
+from owl_geo.settings.paths import absolute, expanded, is_local, whole_path
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.products.families import is_product, product_of
 from owl_geo.sources.scene_names import (

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from owl_geo.errors import SourceError, suggestion
-from owl_geo.settings.owl_toml import absolute, is_local
+from owl_geo.settings.paths import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products.landsat import level_2_terms
 from owl_geo.sources.products.sentinel2 import SCL_BAD

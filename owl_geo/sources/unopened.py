@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 
 from owl_geo.errors import ConfigError, suggestion
 from owl_geo.settings.files import with_files
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import is_local
 from owl_geo.settings.sources import SameGround as SameGround
 from owl_geo.settings.sources import SourceSection
 from owl_geo.settings.subdatasets import with_file

@@ -139,7 +139,7 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
 
     def notes(self) -> list[str]:
         """Say which files and bands of the first scene are not taken, since they may be data."""
-        from owl_geo.sources.scenes import describe_scene
+        from owl_geo.sources.scene_description import describe_scene
 
         if self.settings.bands:
             return []

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, ParseError  # nosec B405 # for its ty
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 
-from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.paths import is_local
 
 _TILE_INDEX = (".gti", ".gti.gpkg")
 _NAMING = ("SourceFilename", "SourceDataset", "IndexDataset")

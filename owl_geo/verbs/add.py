@@ -22,8 +22,7 @@ from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.left_out import NoSceneLeft
 from owl_geo.sources.unopened import Addition, OnError, check_on_error
 from owl_geo.sources.views.levels import ViewLevels
-from owl_geo.sources.views.measuring import ViewSummary, with_views
-from owl_geo.sources.views.opening import open_views
+from owl_geo.sources.views.measuring import ViewSummary
 from owl_geo.truth.held_out import Before
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import FailedScene
@@ -31,6 +30,7 @@ from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.older_runs import check_scales
 from owl_geo.verbs.pool_index import concepts_of, with_concepts
 from owl_geo.verbs.pool_truth import held_out_later, truth_table
+from owl_geo.verbs.run_views import with_views_of
 from owl_geo.verbs.same_ground import leave_out_known_places
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -183,7 +183,7 @@ class _Fresh:
         if table.outside and on_error == "fail":
             raise SceneError(f"scene {table.outside[0]!r} lies outside every layer")
         patches = with_concepts(source.index, table.columns)
-        levels, views = _views(run, source, report)
+        _, levels, views = with_views_of(run, source, report)
         if settings.oracle is None or not len(patches):
             return cls(patches, None, levels, views)
         assert run.truth is not None
@@ -194,19 +194,3 @@ class _Fresh:
         held = held_out_later(settings, windows_of(source), before)
         labels = truth_labels(settings, source, a_part=True)
         return cls(patches, truth_table(source.index, labels, [held]), levels, views)
-
-
-def _views(
-    run: Run, source: PoolSource, report: Reporter
-) -> tuple[Mapping[str, ViewLevels], tuple[ViewSummary, ...]]:
-    """Look at the run's views on the new scenes; return all levels, and what they show there."""
-    views = open_views(run.settings_here.views, run.index.statistics)
-    _, levels, shown = with_views(
-        source,
-        views,
-        run.settings.seed,
-        report("Views") if views else None,
-        before=run.index.record.views,
-        own=known_bands(run.index.statistics),
-    )
-    return levels, shown

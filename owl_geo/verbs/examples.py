@@ -12,8 +12,8 @@ from owl_geo.ground import vector_files
 from owl_geo.ground.vector import UNREADABLE
 from owl_geo.labels import store_class
 from owl_geo.run_folder.folder import EXAMPLES, Run
-from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
+from owl_geo.settings.paths import is_local
 from owl_geo.verbs.sites.answers import answers_at
 from owl_geo.verbs.sites.files import LAYER, holds_a_raster, is_sites
 from owl_geo.verbs.sites.placed import AsSites
@@ -26,7 +26,7 @@ def check_examples(path: str, settings: Settings) -> None:
     to patches, and where the run's answers are kept by a store that is not ready yet.
     """
     file = path.partition(LAYER)[0]
-    if owl_toml.is_local(file) and not Path(file).exists():
+    if is_local(file) and not Path(file).exists():
         raise LayerError(f"examples: {file} does not exist", remedy=where_instead(file))
     fault = ""
     if is_osm(file):

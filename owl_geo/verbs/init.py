@@ -24,6 +24,7 @@ from owl_geo.run_folder import patch_table
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import ORACLE, Run
 from owl_geo.run_folder.paths import PATCHES
+from owl_geo.run_folder.setup import KeptPool
 from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.acquisition import LoopSettings
@@ -37,7 +38,7 @@ from owl_geo.sources.unopened import OnError, check_on_error
 from owl_geo.types import BandStatistics, FailedScene
 from owl_geo.verbs.examples import answer_examples, check_examples
 from owl_geo.verbs.init_summary import Summary, summarise
-from owl_geo.verbs.pool_index import PoolIndex, make_index
+from owl_geo.verbs.pool_index import make_index
 from owl_geo.wording import counted, plural
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -92,30 +93,18 @@ def init(
     if examples is not None:
         check_examples(os.fspath(examples), settings)
     made = make_index(settings, report, workers, on_error=on_error)
-    check_vectors(settings.model, made.statistics)
-    _check_weights(settings.model, made.statistics)
-    _warn_of_size(settings.loop, made)
+    check_vectors(settings.model, made.kept.statistics)
+    _check_weights(settings.model, made.kept.statistics)
+    _warn_of_size(settings.loop, made.kept)
     settings = _without(settings, made.failed)
-    named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
+    named = settings.model_copy(update={"run_id": _run_id(settings, made.kept.patches)})
     said: list[str] = []
 
     def fill(run: Run) -> None:
         if examples is not None:
             said.extend(answer_examples(run, os.fspath(examples), annotator))
 
-    run = run_setup.create(
-        path,
-        named,
-        made.patches,
-        made.source.grids,
-        made.statistics,
-        made.truth,
-        made.layers,
-        made.levels,
-        places_once=made.places_once,
-        overwrite=overwrite,
-        fill=fill,
-    )
+    run = run_setup.create(path, named, made.kept, made.layers, overwrite=overwrite, fill=fill)
     return replace(summarise(run, made), examples=tuple(said))
 
 
@@ -129,19 +118,9 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
     made = make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
     _check_answers_fit(run, made.source)
     _check_labels_fit(run, made.source)
-    _check_what_was_learnt(run, made)
-    _warn_of_another_truth(run, made)
-    updated = run_setup.update(
-        run,
-        made.patches,
-        made.source.grids,
-        made.statistics,
-        made.truth,
-        made.layers,
-        made.levels,
-        places_once=made.places_once,
-    )
-    return summarise(updated, made)
+    _check_what_was_learnt(run, made.kept)
+    _warn_of_another_truth(run, made.kept)
+    return summarise(run_setup.update(run, made.kept, made.layers), made)
 
 
 def _check_weights(model: ModelSettings, statistics: BandStatistics) -> None:
@@ -190,7 +169,7 @@ def _check_labels_fit(run: Run, source: PoolSource) -> None:
         )
 
 
-def _check_what_was_learnt(run: Run, made: PoolIndex) -> None:
+def _check_what_was_learnt(run: Run, pool: KeptPool) -> None:
     """Check what a network that goes on learning would see against what it has seen before.
 
     Raises RunError for other concepts, since its weights are for columns in their order; warns of
@@ -206,13 +185,13 @@ def _check_what_was_learnt(run: Run, made: PoolIndex) -> None:
             before = patch_table.read(run.path / PATCHES)
         except (OSError, ValueError, KeyError, pyarrow.ArrowException):  # the update restores it
             return
-        _check_concepts_fit(run, before, made.patches)
-        other += _changed_concepts(run, before, made.patches)
+        _check_concepts_fit(run, before, pool.patches)
+        other += _changed_concepts(run, before, pool.patches)
     try:
         statistics = run.index.statistics
     except RunError:  # likewise
         return
-    both = (statistics, made.statistics)
+    both = (statistics, pool.statistics)
     (median, scale), now = ((each.median, each.scale) for each in both)
     if not (np.array_equal(median, now[0]) and np.array_equal(scale, now[1])):
         other.append("the statistics of the bands")
@@ -261,13 +240,13 @@ def _check_concepts_fit(run: Run, before: pd.DataFrame, patches: pd.DataFrame) -
     )
 
 
-def _warn_of_another_truth(run: Run, made: PoolIndex) -> None:
+def _warn_of_another_truth(run: Run, pool: KeptPool) -> None:
     """Warn where the truth that answered a simulated search says something else now."""
-    if made.truth is None:
+    if pool.truth is None:
         return
-    history = run.label_store(common_crs(made.source.grids), check=False).history()
+    history = run.label_store(common_crs(pool.grids), check=False).history()
     given = newest_answers(history[history["annotator"] == ORACLE])
-    now = made.truth.set_index("patch_id")["label"].reindex(given["patch_id"]).to_numpy()
+    now = pool.truth.set_index("patch_id")["label"].reindex(given["patch_id"]).to_numpy()
     other = given["patch_id"][~pd.isna(now) & (now != given["label"].to_numpy())]
     if len(other):
         _log.warning(
@@ -277,9 +256,9 @@ def _warn_of_another_truth(run: Run, made: PoolIndex) -> None:
         )
 
 
-def _warn_of_size(loop: LoopSettings, made: PoolIndex) -> None:
+def _warn_of_size(loop: LoopSettings, pool: KeptPool) -> None:
     """Warn of a pool that is too small to search, and of batches too large to learn from often."""
-    n = len(made.patches) - (0 if made.truth is None else int(made.truth["held_out"].sum()))
+    n = len(pool.patches) - (0 if pool.truth is None else int(pool.truth["held_out"].sum()))
     if n < _FEW:
         _log.warning(
             "the pool has %s: too few to search; use a smaller --patch-size, or more scenes",

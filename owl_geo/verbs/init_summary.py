@@ -39,19 +39,19 @@ class Summary:
 
 
 def summarise(run: Run, made: PoolIndex) -> Summary:
-    scenes = made.patches["scene"].value_counts(sort=False)
+    scenes = made.kept.patches["scene"].value_counts(sort=False)
     counts = [f"{name}: {counted(n, 'patch')}" for name, n in scenes.items()]
     return Summary(
         run=run,
         bands=made.source.bands,
         crs=_crs_name(run.crs),
         scenes=[str(scene) for scene in made.source.summary] or counts,
-        concepts=describe(made.patches[list(run.settings.concepts)]),
+        concepts=describe(made.kept.patches[list(run.settings.concepts)]),
         coverage=made.coverage,
-        truth=[] if made.truth is None else _describe_truth(made.truth),
+        truth=[] if made.kept.truth is None else _describe_truth(made.kept.truth),
         failed=made.failed,
         views=made.views,
-        notes=_notes(run.settings.model, made.statistics) + _round_the_earth(made),
+        notes=_notes(run.settings.model, made.kept.statistics) + _round_the_earth(made),
     )
 
 
@@ -74,8 +74,8 @@ def _notes(model: ModelSettings, statistics: BandStatistics) -> tuple[str, ...]:
 def _round_the_earth(made: PoolIndex) -> tuple[str, ...]:
     """Say of which scenes the pool has the same ground at both ends, since they go all round."""
     notes = []
-    for name, patches in made.patches.groupby("scene", observed=True, sort=False):
-        grid = made.source.grids[str(name)]
+    for name, patches in made.kept.patches.groupby("scene", observed=True, sort=False):
+        grid = made.kept.grids[str(name)]
         a, b, _, d, _, _ = grid.transform
         turn = around_the_earth(crs_of(grid.crs)) if b == d == 0 else 0.0
         if not turn:

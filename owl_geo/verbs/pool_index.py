@@ -14,6 +14,7 @@ from owl_geo.concepts.table import ConceptTable, concept_table
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import LAYERS
+from owl_geo.run_folder.setup import KeptPool
 from owl_geo.run_folder.used import used_patches
 from owl_geo.settings.concepts import Concept
 from owl_geo.settings.config import Settings
@@ -21,10 +22,9 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.unopened import OnError
-from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.measuring import ViewSummary, check_ground, with_views
 from owl_geo.sources.views.opening import check_views, open_views
-from owl_geo.types import BandStatistics, FailedScene
+from owl_geo.types import FailedScene
 from owl_geo.verbs.pool_truth import truth_of
 from owl_geo.verbs.same_ground import take_each_place_once, take_places_again
 from owl_geo.wording import per_cent
@@ -38,17 +38,13 @@ _NEARLY_ALL = 0.8  # of the patches: a concept that holds for more says little
 
 @dataclass(frozen=True)
 class PoolIndex:
-    """What a run keeps of its pool, and the source that it was made from."""
+    """What a run keeps of its pool, what it was made from, and what there is to say of it."""
 
     source: PoolSource
-    patches: pd.DataFrame
-    statistics: BandStatistics
-    truth: pd.DataFrame | None
+    kept: KeptPool
+    layers: KeptLayers
     coverage: Mapping[str, float]
     failed: tuple[FailedScene, ...]
-    layers: KeptLayers
-    places_once: bool  # no place is there twice
-    levels: Mapping[str, ViewLevels]
     views: tuple[ViewSummary, ...]
 
 
@@ -72,8 +68,8 @@ def make_index(
         once = take_each_place_once(source, rule)
     else:
         once = take_places_again(source, rule, before, used_patches(before, source.grids))
-    kept = KeptLayers(before.path / LAYERS if before is not None else None)
-    table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
+    layers = KeptLayers(before.path / LAYERS if before is not None else None)
+    table = concepts_of(settings, source, report, workers, layers, skip=on_error == "skip")
     _warn_of_concepts(table.columns, settings.concepts)
     patches = with_concepts(source.index, table.columns)
     progress = report("Views") if views else None
@@ -81,18 +77,8 @@ def make_index(
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
     grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
     truth = truth_of(settings, source, grown[0] if grown else ())
-    return PoolIndex(
-        source,
-        patches,
-        statistics,
-        truth,
-        table.coverage,
-        source.failed,
-        kept,
-        once,
-        levels,
-        shown,
-    )
+    kept = KeptPool(patches, source.grids, statistics, truth, levels, places_once=once)
+    return PoolIndex(source, kept, layers, table.coverage, source.failed, shown)
 
 
 def concepts_of(
@@ -100,7 +86,7 @@ def concepts_of(
     source: PoolSource,
     report: Reporter,
     workers: Workers | None,
-    kept: KeptLayers,
+    layers: KeptLayers,
     *,
     skip: bool,
     a_part: bool = False,
@@ -115,7 +101,7 @@ def concepts_of(
         a_part=a_part,
         skip=skip,
         workers=workers,
-        kept=kept,
+        kept=layers,
     )
     if not table.outside:
         return table

@@ -21,11 +21,10 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.joined import JoinedSource
-from owl_geo.sources.views.measuring import with_views
-from owl_geo.sources.views.opening import open_views
 from owl_geo.verbs.current_model import CurrentModel, log
 from owl_geo.verbs.older_runs import check_scales
 from owl_geo.verbs.prediction_folder import legend_of
+from owl_geo.verbs.run_views import with_views_of
 from owl_geo.work.progress import Reporter, silent
 
 if TYPE_CHECKING:
@@ -83,15 +82,7 @@ def predict_array(
         known=known_bands(run.index.statistics),
         **like_run,
     )
-    views = open_views(settings.views, run.index.statistics)
-    viewed, _, shown = with_views(
-        source,
-        views,
-        settings.seed,
-        report("Views") if views else None,
-        before=run.index.record.views,
-        own=known_bands(run.index.statistics),
-    )
+    viewed, _, shown = with_views_of(run, source, report)
     for view in shown:
         if view.share < _LITTLE:
             log.warning("of the imagery, view %s; there the model does without it", view)

@@ -20,6 +20,7 @@ from owl_geo.run_folder import setup as run_setup
 from owl_geo.settings import owl_toml
 from owl_geo.settings.class_names import check_new_classes
 from owl_geo.settings.config import Settings
+from owl_geo.settings.paths import is_local
 from owl_geo.settings.sources import SourceSection
 from owl_geo.sources import unopened_source
 from owl_geo.sources.unopened import Sample
@@ -112,7 +113,7 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
 def _check_layers(settings: Settings) -> None:
     """Raise LayerError for a layer, a raster or a truth whose file is missing."""
     for setting, path in settings.named_files("layers", "concepts", "oracle"):
-        if owl_toml.is_local(path) and not Path(path).exists():
+        if is_local(path) and not Path(path).exists():
             raise LayerError(
                 f"{setting.rpartition('.')[0]}: {path} does not exist", remedy=where_instead(path)
             )

@@ -1,17 +1,14 @@
 """Answers into a batch's GeoPackage, in a thread of their own: no key waits for a lock.
 
 Nothing here knows of widgets or layers. The file is opened for each burst of answers by a
-connection of its own, through GDAL, since QGIS's reads it too and a second SQLite would not know
-its locks. GDAL's own patience with locks is five seconds per statement, which its setting shortens
-only while it opens a file; so it is set again in each connection.
+connection of its own.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -19,13 +16,21 @@ from typing import Callable
 from osgeo import gdal, ogr
 
 from . import schema
-from .quiet import quiet
+from .batch_rows import (
+    GdalFailure,
+    Row,
+    add_row,
+    answer_of,
+    begin_reading,
+    checked,
+    keep_beside,
+    opened,
+    place_rows,
+    set_answer,
+)
 from .session import Answer, NewRow
 from .store import Trouble
 
-_OF_PLACE = ("patch_id", "scene", "scene_crs", "batch_id", "round")
-_PATIENCE = "PRAGMA busy_timeout = 100"  # milliseconds
-_OPEN_PATIENCE_MS = "100"
 _RETRY_SECONDS = 0.2
 _END_SECONDS = 2.0  # for the end of what has begun
 
@@ -61,16 +66,6 @@ class Written:
         return self.trouble in (None, Trouble.TAKEN, Trouble.GONE)
 
 
-@dataclass(frozen=True)
-class Row:
-    """What a row of the file holds at the moment."""
-
-    fid: int
-    patch_id: str
-    is_noticed: bool
-    answer: Answer
-
-
 def identity(path: Path) -> tuple[int, int] | None:
     """Return what is constant while the path leads to the same file; None if there is no file."""
     try:
@@ -78,10 +73,6 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-class _Failed(Exception):
-    """GDAL or SQLite could not do it; the text is theirs."""
 
 
 class BatchWriter(threading.Thread):
@@ -202,16 +193,15 @@ class BatchWriter(threading.Thread):
             self._tell_trouble(moved, "")
             return False
         try:
-            with _opened(self._path, gdal.OF_UPDATE) as file:
+            with opened(self._path, gdal.OF_UPDATE) as file:
                 while self._queue:
                     self._tell(self._put(file, self._queue[0]))
-        except _Failed as error:
-            reason = str(error)
+        except GdalFailure as error:
             had_failed = self._note_failure(True)
-            if "locked" not in reason and "busy" not in reason:
-                self._tell_trouble(Trouble.REFUSED, reason)
+            if not error.is_lock:
+                self._tell_trouble(Trouble.REFUSED, str(error))
             elif had_failed:  # not only while another window stored an answer
-                self._tell_trouble(Trouble.LOCKED, reason)
+                self._tell_trouble(Trouble.LOCKED, str(error))
             return False
         self._note_failure(False)
         return True
@@ -225,30 +215,29 @@ class BatchWriter(threading.Thread):
 
     def _put(self, file: gdal.Dataset, write: Write) -> Written:
         """Store one answer in a transaction of its own, unless the row holds what nobody saw."""
-        _do(file.StartTransaction)
+        checked(file.StartTransaction)
         try:
             layer = file.GetLayerByName(schema.BATCH_LAYER)
             if layer is None:
-                raise _Failed(f"no layer {schema.BATCH_LAYER}")
+                raise GdalFailure(f"no layer {schema.BATCH_LAYER}")
             feature = self._find(file, layer, write)
             if feature is None and write.row is None:
-                _do(file.CommitTransaction)
+                checked(file.CommitTransaction)
                 return Written(write, Trouble.GONE)
-            theirs = _answer_of(feature) if feature is not None else Answer()
+            theirs = answer_of(feature) if feature is not None else Answer()
             is_new = theirs not in (write.seen, write.answer)
             if is_new and (theirs.label or theirs.comment):
                 if write.answer.label and write.answer.annotator != theirs.annotator:
-                    _keep(layer, feature, write.answer)
-                _do(file.CommitTransaction)
+                    keep_beside(layer, feature, write.answer)
+                checked(file.CommitTransaction)
                 return Written(write, Trouble.TAKEN, theirs=theirs)
             if write.keeps and theirs.label and theirs.annotator != write.answer.annotator:
-                _keep(layer, feature, theirs)
+                keep_beside(layer, feature, theirs)
             if feature is None:
-                self._fids[write.fid] = _add(layer, write)
+                self._fids[write.fid] = add_row(layer, write.row, write.answer)
             else:
-                _fill(feature, write.answer.values())
-                _do(layer.SetFeature, feature)
-            _do(file.CommitTransaction)
+                set_answer(layer, feature, write.answer)
+            checked(file.CommitTransaction)
             return Written(write, None)
         except BaseException:
             with suppress(RuntimeError):  # the first error says more than one about the way back
@@ -259,7 +248,7 @@ class BatchWriter(threading.Thread):
 
     def _find(self, file: gdal.Dataset, layer: ogr.Layer, write: Write) -> ogr.Feature | None:
         """Return the row of an answer; None if there is none, or none yet."""
-        _hold(file)
+        begin_reading(file)
         fid = self._fids.get(write.fid, write.stored_as)
         if fid >= 0:
             return layer.GetFeature(fid)
@@ -276,10 +265,10 @@ class BatchWriter(threading.Thread):
         if stamp == self._stamp or self._moved() is not None:
             return
         try:
-            with _opened(self._path, 0) as file:
+            with opened(self._path, 0) as file:
                 layer = file.GetLayerByName(schema.BATCH_LAYER)
-                rows = [] if layer is None else [_row(feature) for feature in _places(layer)]
-        except _Failed:  # locked; the next look will do
+                rows = [] if layer is None else place_rows(layer)
+        except GdalFailure:  # locked; the next look will do
             return
         self._stamp = stamp
         self._tell(rows)
@@ -318,96 +307,5 @@ class BatchWriter(threading.Thread):
             self._tell(Written(first, trouble, reason))
 
 
-def _hold(file: gdal.Dataset) -> None:
-    """Begin to read in the transaction; raises _Failed if the file is locked.
-
-    GDAL says of a row that is locked what it says of one that is not there.
-    """
-    gdal.ErrorReset()
-    shown = file.ExecuteSQL("SELECT COUNT(*) FROM gpkg_contents")
-    is_read = shown is not None and shown.GetNextFeature() is not None
-    if shown is not None:
-        file.ReleaseResultSet(shown)
-    if not is_read:
-        raise _Failed(gdal.GetLastErrorMsg() or "database is locked")
-
-
 def _nobody() -> None:
     """Be woken where nobody is left to be."""
-
-
-def _keep(layer: ogr.Layer, beside: ogr.Feature, answer: Answer) -> None:
-    """Keep an answer beside that of a row, as one more row without a polygon."""
-    row = ogr.Feature(layer.GetLayerDefn())
-    fixed = {name: beside.GetField(name) for name in _OF_PLACE}
-    _fill(row, {**fixed, **answer.values()})
-    _do(layer.CreateFeature, row)
-
-
-def _add(layer: ogr.Layer, write: Write) -> int:
-    """Add a row for a place beside the batch, and return its feature id."""
-    feature = ogr.Feature(layer.GetLayerDefn())
-    _fill(feature, {**write.row.values, **write.answer.values()})
-    feature.SetGeometryDirectly(ogr.CreateGeometryFromWkb(write.row.wkb))
-    _do(layer.CreateFeature, feature)
-    return int(feature.GetFID())
-
-
-def _fill(feature: ogr.Feature, values: Mapping[str, object]) -> None:
-    for name, value in values.items():
-        if value is None:
-            feature.SetFieldNull(name)
-        else:
-            feature.SetField(name, value)
-
-
-def _places(layer: ogr.Layer) -> Iterator[ogr.Feature]:
-    """Yield the rows of places, but not answers that are kept beside another."""
-    for feature in layer:
-        if feature.GetGeometryRef() is not None or feature.IsFieldSetAndNotNull("rank"):
-            yield feature
-
-
-def _row(feature: ogr.Feature) -> Row:
-    return Row(
-        feature.GetFID(),
-        str(feature.GetField("patch_id")),
-        not feature.IsFieldSetAndNotNull("rank"),
-        _answer_of(feature),
-    )
-
-
-def _answer_of(feature: ogr.Feature) -> Answer:
-    values = {name: feature.GetField(name) for name in schema.EDITABLE_COLUMNS}
-    return Answer(**{name: None if v in (None, "") else str(v) for name, v in values.items()})
-
-
-@contextmanager
-def _opened(path: Path, mode: int) -> Iterator[gdal.Dataset]:
-    """Open a GeoPackage that is closed again at the end; raises _Failed, also if it is locked."""
-    with quiet():
-        gdal.SetThreadLocalConfigOption("SQLITE_BUSY_TIMEOUT", _OPEN_PATIENCE_MS)
-        try:
-            file = gdal.OpenEx(str(path), gdal.OF_VECTOR | mode, allowed_drivers=["GPKG"])
-        except RuntimeError as error:
-            raise _Failed(str(error)) from error
-        finally:
-            gdal.SetThreadLocalConfigOption("SQLITE_BUSY_TIMEOUT", None)
-        if file is None:
-            raise _Failed(gdal.GetLastErrorMsg() or "it cannot be opened")
-        try:
-            shown = file.ExecuteSQL(_PATIENCE)
-            if shown is not None:
-                file.ReleaseResultSet(shown)
-            yield file
-        except RuntimeError as error:  # where another plugin has switched GDAL to exceptions
-            raise _Failed(str(error)) from error
-        finally:
-            file = None  # closes it
-
-
-def _do(call: Callable[..., int], *arguments: object) -> None:
-    """Call GDAL; raises _Failed if it says that it could not."""
-    gdal.ErrorReset()
-    if call(*arguments) != ogr.OGRERR_NONE:
-        raise _Failed(gdal.GetLastErrorMsg() or "it cannot be written")

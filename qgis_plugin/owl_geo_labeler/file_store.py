@@ -9,7 +9,8 @@ from pathlib import Path
 from qgis.PyQt.QtCore import QLockFile, QObject, QSysInfo, pyqtSignal
 
 from .batch import Batch
-from .batch_writer import BatchWriter, Row, Write, Written, identity
+from .batch_rows import Row
+from .batch_writer import BatchWriter, Write, Written, identity
 from .session import Answer, Patch
 from .store import AnswerStore, Trouble
 

@@ -8,7 +8,7 @@ from qgis.core import QgsFeatureRequest
 from qgis.PyQt.QtCore import QObject
 
 from .batch import patch_of
-from .batch_writer import Row
+from .batch_rows import Row
 from .offers import Offers
 from .session import Answer
 from .store import AnswerStore

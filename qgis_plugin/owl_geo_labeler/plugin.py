@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable
 
 from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTranslator
 from qgis.PyQt.QtGui import QIcon, QKeySequence
-from qgis.PyQt.QtWidgets import QAction, QDialog, QToolBar
+from qgis.PyQt.QtWidgets import QDialog
 
 from .batch import Batch, annotator_of, count_unanswered, open_batch
 from .choosers import choose_batch, choose_run, choose_shared
@@ -22,6 +21,7 @@ from .layer_tree import add_batch
 from .lingering import Lingering
 from .linked import LinkedMaps
 from .linked_dock import LinkedDock
+from .menu import Menu
 from .messages import Messages
 from .places import SharedPlace
 from .predictions import hide_predictions, show_predictions
@@ -38,7 +38,6 @@ from .whereabouts import types_elsewhere
 from .workplace import Workplace
 
 _FOLDER = Path(__file__).parent
-_MENU = "owl-geo"
 _TAKE_BACK = "F8"
 
 
@@ -51,8 +50,7 @@ class OwlGeoPlugin(QObject):
         self._translator = _install_translation()
         self._settings = PluginSettings()
         self._provider: OwlGeoProvider | None = None
-        self._toolbar: QToolBar | None = None
-        self._actions: list[QAction] = []
+        self._menu: Menu | None = None  # while QGIS shows the plugin
         self._last: Path | SharedPlace | None = None  # the batch that was opened last
         self.labelling: Labelling | None = None
         self._review: Review | None = None  # of the open batch, if it is one
@@ -87,7 +85,7 @@ class OwlGeoPlugin(QObject):
     def unload(self) -> None:
         """Remove everything again; answers that are still waiting go into a file."""
         try:
-            if self._toolbar is not None:
+            if self._menu is not None:
                 self.rounds.close()
                 QgsApplication.instance().aboutToQuit.disconnect(self._on_quit)
                 self._on_quit()
@@ -99,20 +97,15 @@ class OwlGeoPlugin(QObject):
         """Take away what QGIS shows of the plugin."""
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)
-        if self._toolbar is not None:
+        if self._menu is not None:
             self._iface.unregisterCustomDropHandler(self._drop)
-            for action in self._actions:
-                self._iface.removePluginMenu(_MENU, action)
-                if action.parent() is self._iface.mainWindow():  # the dock keeps its own
-                    action.deleteLater()
-            self._actions.clear()
+            self._menu.remove()
             self._predictions_menu.remove()
             self.rounds.deleteLater()
             for dock in (self.dock, self.review_dock, self.linked_dock):
                 self._iface.removeDockWidget(dock)
                 dock.deleteLater()
-            self._toolbar.deleteLater()
-            self._toolbar = None
+            self._menu = None
         if self._translator is not None:
             QCoreApplication.removeTranslator(self._translator)
 
@@ -137,6 +130,9 @@ class OwlGeoPlugin(QObject):
         path = self._ask_run()
         if path is not None:
             self.open_run(path)
+
+    def _ask_run(self) -> Path | None:
+        return choose_run(self._iface.mainWindow(), self._settings)
 
     def choose_shared(self) -> None:
         """Ask for the address of a batch in a team's database, and open it."""
@@ -342,7 +338,7 @@ class OwlGeoPlugin(QObject):
         else:
             self.open(place, run, takes_keyboard=not types_elsewhere(self.dock))
 
-    # --- helpers ----------------------------------------------------------------------------------
+    # --- menu and docks ---------------------------------------------------------------------------
 
     def _add_panel(self) -> None:
         """Add the dock for labelling."""
@@ -360,39 +356,26 @@ class OwlGeoPlugin(QObject):
         )
 
     def _add_menu(self) -> None:
-        """Add the menu, and a toolbar with what is most wanted of it."""
-        self._toolbar = self._iface.addToolBar(_MENU)
-        self._toolbar.setObjectName("OwlGeoToolBar")
+        """Add what the menu offers."""
+        self._menu = Menu(self._iface)
         toggle = self.dock.toggleViewAction()
         toggle.setIcon(QIcon(str(_FOLDER / "icon.svg")))
         toggle.setText(self.tr("Labelling panel"))
-        self._add(toggle, in_toolbar=True)
-        self._add(self._action(self.tr("Open batch…"), self.choose_batch), in_toolbar=True)
-        self._add(self._action(self.tr("Open run folder…"), self.choose_run))
-        self._add(self._action(self.tr("Open shared batch…"), self.choose_shared))
-        self._add(self._action(self.tr("Show predictions"), self.show_predictions))
-        self._add(self._action(self.tr("Review what the model finds"), self.review))
-        take_back = self._action(self.tr("Label with clicks and keys"), self.take_back)
+        self._menu.add_action(toggle, in_toolbar=True)
+        self._menu.add(self.tr("Open batch…"), self.choose_batch, in_toolbar=True)
+        self._menu.add(self.tr("Open run folder…"), self.choose_run)
+        self._menu.add(self.tr("Open shared batch…"), self.choose_shared)
+        self._menu.add(self.tr("Show predictions"), self.show_predictions)
+        self._menu.add(self.tr("Review what the model finds"), self.review)
+        take_back = self._menu.add(self.tr("Label with clicks and keys"), self.take_back)
         take_back.changed.connect(self._note_key)  # QGIS's settings give it another one
         take_back.setShortcut(QKeySequence(_TAKE_BACK))
-        self._add(take_back)
-        self._add(self._action(self.tr("Settings…"), self.open_settings))
+        self._menu.add(self.tr("Settings…"), self.open_settings)
 
     def _note_key(self) -> None:
         """Let the panel name the key that brings clicks and keys back."""
         form = QKeySequence.SequenceFormat.NativeText
         self.dock.take_back_key = self.sender().shortcut().toString(form)
-
-    def _action(self, text: str, call: Callable[[], None]) -> QAction:
-        action = QAction(text, self._iface.mainWindow())
-        action.triggered.connect(call)
-        return action
-
-    def _add(self, action: QAction, in_toolbar: bool = False) -> None:
-        self._iface.addPluginToMenu(_MENU, action)
-        self._actions.append(action)
-        if in_toolbar:
-            self._toolbar.addAction(action)
 
     def _add_linked(self) -> None:
         """Add the dock of the linked maps, between the map and the panel."""
@@ -404,15 +387,14 @@ class OwlGeoPlugin(QObject):
         )
         self.dock.map_panel.linked_wanted.connect(self.linked.switch)
 
-    def _ask_run(self) -> Path | None:
-        return choose_run(self._iface.mainWindow(), self._settings)
+    # --- the end of a sitting ---------------------------------------------------------------------
 
     def _open_later(self, path: Path) -> None:
         """Open a batch once the signal that asked for it has returned."""
         layer = self.labelling.batch.layer
         self._close_labelling()
         QgsProject.instance().removeMapLayer(layer.id())
-        QTimer.singleShot(0, lambda: self.open(path) if self._toolbar is not None else None)
+        QTimer.singleShot(0, lambda: self.open(path) if self._menu is not None else None)
 
     def _close_labelling(self) -> None:
         if self.labelling is not None:

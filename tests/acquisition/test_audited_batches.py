@@ -153,10 +153,11 @@ def test_the_last_patches_are_all_asked(tmp_path: Path) -> None:
 
 
 def test_the_record_says_what_was_drawn_and_what_the_model_thought(tmp_path: Path) -> None:
-    run = make(tmp_path / "r", oracle={}, acquisition={"audit_share": 0.5})
+    loop = {"initial": 8, "rounds": 3, "batch_size": 4}
+    run = make(tmp_path / "r", oracle={}, acquisition={"audit_share": 0.25}, loop=loop)
     simulate(run)
     rounds = Run(run.path).rounds()
-    assert [len(entry.audit) for entry in rounds] == [3, 2, 2, 2, 0]
+    assert [len(entry.audit) for entry in rounds] == [2, 1, 1, 1, 0]
     other = make(tmp_path / "other", acquisition={"audit_share": 0.0})
     query(other)
     plain = gpd.read_file(other.batch_path(0), layer="batch").set_index("patch_id")

@@ -93,6 +93,19 @@ def test_a_comparison_of_the_benchmark_goes_on(tmp_path: Path, monkeypatch, caps
     assert "ece at 2, 5, 10, 20 %" in said
 
 
+def test_the_nearest_class_is_the_one_that_as_many_patches_hold(tmp_path: Path) -> None:
+    """Not the one that covers as much of the ground."""
+    from benchmarks.targets import nearest
+
+    classes = np.full((1, 40, 40), 2, dtype=np.uint8)  # 25 patches of 8 x 8
+    classes[0, :8] = 0  # all of 5 patches, a fifth of the ground
+    classes[0, 8:, :] = np.where(np.arange(32)[:, None] % 8 < 5, 1, 2)  # 5 of 8 rows of the others
+    truth = write_raster(tmp_path / "truth.tif", classes)
+    assert nearest(truth, 8, 0.5, 0.8) == 1  # on half of the ground
+    assert nearest(truth, 8, 0.5, 0.2) == 0
+    assert nearest(truth, 8, 0.7, 0.5) == 0  # no patch holds as much of the second
+
+
 def test_the_untuned_search_begins_as_the_default_and_asks_the_probable(tmp_path: Path) -> None:
     from benchmarks.untuned import untuned_round
 

@@ -72,7 +72,8 @@ def test_a_list_that_a_format_has_as_text_is_each_of_its_values(column: list[str
 
 
 @pytest.mark.parametrize(
-    "text", ["[1] Smith", "[a]", '["a"', '{"a": 1}', "(2:a)", "(a)", "[[1]]", '[{"a": 1}]']
+    "text",
+    ["[1] Smith", "[a]", '["a"', '{"a": 1}', "(2:a)", "(1:a) tin", "(a)", "[[1]]", '[{"a": 1}]'],
 )
 def test_text_that_looks_like_a_list_stays_as_it_is(text: str) -> None:
     assert text_of(pd.Series([text, None])).tolist() == [text, ""]

@@ -323,6 +323,8 @@ def test_requests_are_cancelled_in_the_middle_and_in_the_queue(
     client.ask("cancel", "c", id="later")
     assert client.answer() == {"id": "later", "error": {"code": -32800, "message": "cancelled"}}
     assert client.answer() == {"id": "c", "result": True}
+    client.ask("cancel", "again", id="later")
+    assert client.answer() == {"id": "again", "result": False}  # it has its answer
     client.ask("cancel", "d", id="nothing")
     assert client.answer() == {"id": "d", "result": False}
     client.lines.put(b'{"jsonrpc": "2.0", "method": "cancel", "params": {"id": "long"}}')

@@ -22,6 +22,7 @@ from owl_geo.cli import options as opt
 from owl_geo.cli.init_settings import layer_of
 from owl_geo.errors import ConfigError
 from owl_geo.settings import owl_toml
+from owl_geo.settings.paths import is_local
 from owl_geo.sources.scene_words import find_scenes
 from owl_geo.work.progress import Progress
 
@@ -204,7 +205,7 @@ def test_owl_toml_keeps_windows_paths(path: str) -> None:
     text = owl_toml.dump(settings)
     assert owl_toml.parse_text(text, "test") == settings
     assert tomllib.loads(text)["source"]["scenes"][0]["path"] == path
-    assert owl_toml.is_local(path)
+    assert is_local(path)
 
 
 @pytest.mark.parametrize("path", PATHS)

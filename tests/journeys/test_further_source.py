@@ -19,7 +19,9 @@ from owl_geo import Run
 from owl_geo.errors import ConfigError, RunError, SourceError
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import source_sections
-from owl_geo.verbs import doctor, init
+from owl_geo.verbs import init
+from owl_geo.verbs.doctor.findings import examine
+from owl_geo.verbs.doctor.of_run import run_checks
 from owl_geo.verbs.predict_array import predict_array
 from owl_geo.verbs.preview import preview
 
@@ -55,7 +57,7 @@ def answer(run: Run) -> None:
 
 
 def problems(path: Path) -> list[str]:
-    findings = doctor.examine(doctor.run_checks(path))
+    findings = examine(run_checks(path))
     return [one.what for one in findings if one.state == "problem"]
 
 

@@ -58,7 +58,6 @@ def test_cnn_is_the_one_described() -> None:
         "hidden.weight": (128, 64 * 8 * 8),
         "head.weight": (2, 128),
     }
-    assert model.dropout.p == 0.5
     with pytest.raises(ValueError, match="4 x 4"):
         SimpleCNN(4, 2, image_size=3)
 
@@ -141,6 +140,33 @@ def test_meta_update_is_meta_lr_times_plain_sgd() -> None:
     adapted, moved = weights(by_hand), weights(model)
     for name, value in theta.items():
         torch.testing.assert_close(moved[name], value + 0.1 * (adapted[name] - value))
+
+
+def test_the_query_loss_is_of_the_whole_network() -> None:
+    """Dropout is for the steps; what the adapted weights are worth is judged without it."""
+    source = SyntheticSource(10, 8, 2)
+    images, labels = source.read(source.index["patch_id"].tolist()), source.labels
+    model = checkpoint.build(spec(2, 8), seed=3)
+    hardly = Reptile(inner_lr=1e-12, meta_lr=1.0, inner_steps=1)
+    query_loss = meta_update(model, images, labels, hardly, seed=5, device=CPU)
+    query = np.random.default_rng(5).permutation(10)[5:]
+    with torch.inference_mode():
+        logits = model.eval()(torch.from_numpy(images[query]))
+    wanted = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels[query]))
+    assert query_loss == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_inner_steps_go_at_the_rate_of_each_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = SyntheticSource(10, 8, 2)
+    images, labels = source.read(source.index["patch_id"].tolist()), source.labels
+    model = checkpoint.build(spec(2, 8), seed=3)
+    before = weights(model)
+    still = "network.conv1.weight"
+    rates = {name: 0.0 if name == still else 1.0 for name in model.rates()}
+    monkeypatch.setattr(model, "rates", lambda: rates)
+    meta_update(model, images, labels, Reptile(), seed=5, device=CPU)
+    moved = {name for name in rates if not torch.equal(weights(model)[name], before[name])}
+    assert moved == set(rates) - {still}
 
 
 def test_one_group_without_replay_is_plain_reptile() -> None:

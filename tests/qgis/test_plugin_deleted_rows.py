@@ -11,7 +11,8 @@ from qgis.PyQt.QtWidgets import QLabel
 from test_plugin_faults import lock, press_button
 
 from owl_geo_labeler.batch import open_batch
-from owl_geo_labeler.batch_writer import BatchWriter, Write, _Failed, _opened
+from owl_geo_labeler.batch_rows import GdalFailure, opened
+from owl_geo_labeler.batch_writer import BatchWriter, Write
 from owl_geo_labeler.file_store import FileStore
 from owl_geo_labeler.session import Answer
 
@@ -125,7 +126,7 @@ def test_an_answer_that_waits_for_a_lock_and_a_row_that_goes_meanwhile(
 
 
 def hold_back(_file, _write):
-    raise _Failed("database is locked")
+    raise GdalFailure("database is locked")
 
 
 @pytest.mark.parametrize("how", ["row", "rows"])
@@ -159,9 +160,9 @@ def test_a_row_that_cannot_be_read_for_a_lock_has_not_gone(batch):
     writer = BatchWriter(path, lambda: None)
     fid = open_batch(path).patches[0].fid
     write = Write(fid, Answer("present", "Ada"), Answer(), fid, "scene/0/0")
-    with _opened(path, 1) as file:
+    with opened(path, 1) as file:
         process = lock(path, 30)
-        with pytest.raises(_Failed, match="locked|busy"):
+        with pytest.raises(GdalFailure, match="locked|busy"):
             writer._put(file, write)
         process.kill()
         process.wait()

@@ -18,7 +18,7 @@ from test_plugin_faults import lock, press_button, trouble
 
 from owl_geo_labeler import rescue as rescues
 from owl_geo_labeler.batch import open_batch
-from owl_geo_labeler.batch_writer import Row
+from owl_geo_labeler.batch_rows import Row
 from owl_geo_labeler.engine import Engine
 from owl_geo_labeler.errors import Problem
 from owl_geo_labeler.file_store import FileStore

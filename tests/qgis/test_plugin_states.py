@@ -323,7 +323,7 @@ def test_a_batch_that_comes_while_somebody_types_elsewhere_leaves_the_keyboard_t
         plugin.take_back()
         press("1")
         assert rows(second)[0][1] == "absent"
-        (action,) = [one for one in plugin._actions if one.shortcut().toString() == "F8"]
+        (action,) = [one for one in plugin._menu._actions if one.shortcut().toString() == "F8"]
         for key, named in (("Ctrl+Alt+L", "Ctrl+Alt+L"), ("", "Plugins > owl-geo > Label with")):
             action.setShortcut(key)  # as in QGIS's settings
             iface.canvas.setFocus()

@@ -13,6 +13,7 @@ from searches import make
 
 from owl_geo import init
 from owl_geo.reporting import maps
+from owl_geo.reporting.scale_bar import draw_scale_bar
 from owl_geo.reporting.survey import Survey
 from owl_geo.run_folder.folder import Run
 from owl_geo.types import SceneGrid
@@ -75,7 +76,7 @@ def test_the_scale_bar_of_much_of_the_earth_goes_around_it(
 ) -> None:
     figure = Figure()
     transform = (degrees / 64, 0.0, -degrees / 2, 0.0, -1.0, 32.0)
-    maps._scale_bar(figure.add_subplot(), SceneGrid("s", "EPSG:4326", transform, 64, 64))
+    draw_scale_bar(figure.add_subplot(), SceneGrid("s", "EPSG:4326", transform, 64, 64))
     bar = scale_bar(figure)
     assert bar is not None and bar[1] == text
     assert bar[0] == pytest.approx(metres / (degrees * 111_319.5), rel=1e-3)
@@ -123,5 +124,5 @@ def test_a_scene_of_no_width_on_the_ground_has_no_scale(
     transform: tuple[float, float, float, float, float, float],
 ) -> None:
     figure = Figure()
-    maps._scale_bar(figure.add_subplot(), SceneGrid("s", UTM, transform, 64, 64))
+    draw_scale_bar(figure.add_subplot(), SceneGrid("s", UTM, transform, 64, 64))
     assert scale_bar(figure) is None

@@ -13,11 +13,11 @@ from rasterio.transform import from_origin
 from rasters import ORIGIN, UTM, write_raster
 
 import owl_geo
-from owl_geo.reporting.colours import Stretch, composites
+from owl_geo.reporting.colours import Stretch, as_seen, composites
 from owl_geo.reporting.quicklook import quicklook
 from owl_geo.settings.sources import CubeSettings, GeoTiffSettings, SceneSettings
 from owl_geo.sources import open_source
-from owl_geo.types import BandStatistics
+from owl_geo.types import BandStatistics, SceneGrid
 
 
 def scene(path: Path, **more: object) -> GeoTiffSettings:
@@ -99,6 +99,17 @@ def test_north_is_up_whichever_way_rows_run(tmp_path) -> None:
     edge = picture.shape[1]
     assert picture[edge // 3, edge // 2] < 30
     assert picture[edge * 5 // 6, edge // 2] > 225
+
+
+@pytest.mark.parametrize("down", [True, False])
+@pytest.mark.parametrize("right", [True, False])
+def test_a_picture_of_a_patch_is_mirrored_as_its_scene_is(down: bool, right: bool) -> None:
+    x, y = np.meshgrid(np.arange(3), np.arange(2))  # to the east, and to the south
+    rows, cols = slice(None, None, 1 if down else -1), slice(None, None, 1 if right else -1)
+    place = (10.0 if right else -10.0, 0.0, 5e5, 0.0, -10.0 if down else 10.0, 5.7e6)
+    grid = SceneGrid("s", "EPSG:32631", place, 2, 3)
+    in_file = np.stack([x, y], axis=-1)[rows, cols]
+    np.testing.assert_array_equal(as_seen(in_file, grid), np.stack([x, y], axis=-1))
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,16 @@ def test_any_names_are_written_and_read_alike_by_core_and_plugin(
     assert plugin_lines().parse_lines(text) == tomllib.loads(text)
 
 
+@pytest.mark.parametrize("sign", ["\t", "\x07", "\x7f", "\x85"])
+def test_control_characters_are_refused_where_they_stand(sign: str) -> None:
+    tables = {"classes": ["absent", f"mi{sign}ne"]}
+    with pytest.raises(ConfigError, match=r"classes\.1 has control characters: 'mi\\.*ne'"):
+        owl_toml.parse({"source": {"kind": "synthetic"}, **tables}, "the test")
+    weights = {"acquisition": {"weights": {f"ur{sign}ban": 2.0}}}
+    with pytest.raises(ConfigError, match=r"a name in acquisition\.weights has control"):
+        owl_toml.parse({"source": {"kind": "synthetic"}, **weights}, "the test")
+
+
 def plugin_lines() -> Any:
     """The plugin's own reader of TOML, outside QGIS."""
     from fuzz.targets import PluginToml

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from owl_geo.settings.owl_toml import is_local, whole_path
+from owl_geo.settings.paths import is_local, whole_path
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of, with_file
 
 

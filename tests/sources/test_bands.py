@@ -18,7 +18,7 @@ from owl_geo.errors import ConfigError, SourceError
 from owl_geo.sources.band_choice import KnownBand, like_known
 from owl_geo.sources.bands import described
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.scenes import describe_scene
+from owl_geo.sources.scene_description import describe_scene
 
 __all__ = ["owl"]
 

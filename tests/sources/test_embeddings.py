@@ -28,7 +28,7 @@ from owl_geo.sources.embeddings import values_in
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.quantization import dequantized
 from owl_geo.sources.reader import ReaderPool
-from owl_geo.sources.scenes import describe_scene
+from owl_geo.sources.scene_description import describe_scene
 from owl_geo.sources.views.opening import check_views, open_views, shared_bands
 from owl_geo.sources.views.reading import ViewReader
 from owl_geo.types import EMBEDDING, AnyArray

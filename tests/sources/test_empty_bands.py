@@ -12,7 +12,7 @@ from rasters import coordinates, write_raster
 from owl_geo.errors import SourceError
 from owl_geo.sources.cube.source import CubeSource
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.scenes import describe_scene
+from owl_geo.sources.scene_description import describe_scene
 
 
 def envi(path: Path, bbl: str) -> Path:

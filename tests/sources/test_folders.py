@@ -16,8 +16,9 @@ from owl_geo.errors import SourceError
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.band_choice import known_by_name
 from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.scene_description import describe_scene
 from owl_geo.sources.scene_words import find_scenes
-from owl_geo.sources.scenes import describe_scene, open_scenes
+from owl_geo.sources.scenes import open_scenes
 from owl_geo.sources.side_files import is_side_file
 
 

@@ -16,8 +16,9 @@ from xarray import DataArray, Dataset
 
 from owl_geo.errors import SourceError
 from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.scene_description import describe_scene
+from owl_geo.sources.scene_names import scene_name
 from owl_geo.sources.scene_words import find_scenes
-from owl_geo.sources.scenes import describe_scene, scene_name
 
 
 @pytest.fixture

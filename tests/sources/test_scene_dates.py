@@ -27,8 +27,9 @@ from owl_geo.sources.scene_dates import (
     dates_of_products,
     scene_date,
 )
+from owl_geo.sources.scene_description import describe_scene
 from owl_geo.sources.scene_words import find_scenes
-from owl_geo.sources.scenes import describe_scene, open_scenes
+from owl_geo.sources.scenes import open_scenes
 from owl_geo.sources.synthetic import SyntheticSource
 from owl_geo.sources.unopened_scenes import UnopenedScenes
 

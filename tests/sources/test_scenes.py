@@ -16,7 +16,9 @@ from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.band_choice import select
 from owl_geo.sources.bands import Band, common_name, unpadded, with_common_names
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.scenes import describe_scene, open_scenes, scene_name
+from owl_geo.sources.scene_description import describe_scene
+from owl_geo.sources.scene_names import scene_name
+from owl_geo.sources.scenes import open_scenes
 from owl_geo.types import SceneGrid
 
 GRID = SceneGrid("a", "EPSG:32631", (10, 0, 0, 0, -10, 0), 10, 10)

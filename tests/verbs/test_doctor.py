@@ -16,12 +16,13 @@ from searches import label, make
 import owl_geo
 from owl_geo import Run
 from owl_geo.cli import doctor, plugin
-from owl_geo.verbs import doctor as checks
-from owl_geo.verbs.doctor import Finding
+from owl_geo.verbs.doctor import installation
+from owl_geo.verbs.doctor.findings import Finding, examine
+from owl_geo.verbs.doctor.of_run import run_checks
 
 
 def examined(run: Path) -> list[Finding]:
-    return list(checks.examine(checks.run_checks(run)))
+    return list(examine(run_checks(run)))
 
 
 def problems(findings: list[Finding]) -> list[str]:
@@ -80,10 +81,10 @@ def test_a_sound_run_on_a_sound_machine_has_no_problem(run: Path, tmp_path: Path
 def test_a_library_that_is_too_old_is_named_with_what_is_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = checks.version
+    found = installation.version
     old = {"rasterio": "1.4.0", "zarr": "2.18.7", "numba": "0.1"}
-    monkeypatch.setattr(checks, "version", lambda name: old.get(name) or found(name))
-    said = [one for one in checks.examine(checks.environment()) if one.state == "problem"]
+    monkeypatch.setattr(installation, "version", lambda name: old.get(name) or found(name))
+    said = [one for one in examine(installation.environment()) if one.state == "problem"]
     assert [one.what for one in said] == [
         "rasterio is 1.4.0, owl-geo needs >=1.4.2",
         "zarr is 2.18.7, owl-geo needs >=3.1.4",
@@ -202,7 +203,7 @@ def test_no_run_at_all(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder that nobody may write")
 def test_a_folder_that_cannot_be_written() -> None:
     (line,) = problems(
-        list(checks.examine([("folder", lambda: checks._folder(Path("/proc"), "TMPDIR"))]))
+        list(examine([("folder", lambda: installation.check_folder(Path("/proc"), "TMPDIR"))]))
     )
     assert "cannot write /proc" in line
     assert "set TMPDIR to another" in line
@@ -212,9 +213,7 @@ def test_a_check_that_breaks_is_a_problem_and_the_next_one_runs() -> None:
     def breaks() -> list[Finding]:
         raise ZeroDivisionError("two\nlines")
 
-    found = list(
-        checks.examine([("one", breaks), ("other", lambda: [Finding("ok", "all is well")])])
-    )
+    found = list(examine([("one", breaks), ("other", lambda: [Finding("ok", "all is well")])]))
     assert found[0].state == "problem"
     assert found[0].what == "one: ZeroDivisionError: two lines"
     assert found[1].what == "all is well"

@@ -24,7 +24,7 @@ from itertools import chain
 from pathlib import Path
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.owl_toml import absolute
+from owl_geo.settings.paths import absolute
 from owl_geo.sources.editions import edition
 
 ARRAY = ".npy"

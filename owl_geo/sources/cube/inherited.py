@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from owl_geo.settings.owl_toml import absolute, is_local
+from owl_geo.settings.paths import absolute, is_local
 from owl_geo.sources.cube.axes import is_time
 from owl_geo.sources.cube.transforms import describes_crs
 

@@ -141,34 +141,50 @@ def _transform(
         )
         return terms
     stated = stated or stated_transform(dataset, variables, axes, mapping, rounded=True)
-    edges = []
-    for coordinate, dim, along in ((x, axes.x, (0, 2)), (y, axes.y, (4, 5))):
-        metres = _METRES.get(_units(coordinate).replace(" ", "_"), 1.0) if _in_metres(crs) else 1.0
-        if crs.is_projected and not _in_metres(crs) and _units(coordinate) in _METRE:
-            raise SourceError(
-                f"{where}: the coordinates along {dim} are in metres, and the CRS {crs.name} in "
-                f"{crs.axis_info[0].unit_name}",
-                remedy="correct one of them: the units of the coordinates, or the CRS with --crs",
-            )
-        step, edge = _spacing(coordinate, dim, crs, where, metres)
-        by_bounds = edge_by_bounds(dataset, coordinate, step, metres)
-        if by_bounds is not None:
-            edge = by_bounds
-        elif stated:
-            by_terms = first_edge(step, edge, coordinate.size, *(stated[term] for term in along))
-            if by_terms is None:
-                _log.warning(
-                    "%s: its attributes put the pixels along %s elsewhere than its coordinates, "
-                    "with steps of %.6g and %.6g; the coordinates are used, as pixel centres",
-                    where,
-                    dim,
-                    stated[along[0]],
-                    step,
-                )
-            edge = edge if by_terms is None else by_terms
-        edges.append((step, edge))
-    (a, c), (e, f) = edges
+    (a, c), (e, f) = (
+        _placed_along(dataset, x, crs, where, (stated[0], stated[2]) if stated else None),
+        _placed_along(dataset, y, crs, where, (stated[4], stated[5]) if stated else None),
+    )
     return a, 0.0, c, 0.0, e, f
+
+
+def _placed_along(
+    dataset: xr.Dataset,
+    coordinate: xr.DataArray,
+    crs: CRS,
+    where: str,
+    stated: tuple[float, float] | None,
+) -> tuple[float, float]:
+    """Return the step from pixel to pixel along an axis and the outer edge of the first.
+
+    Bounds decide whether coordinates are those of centres, or else ``stated``, the step and the
+    edge that attributes give. Raises SourceError for coordinates in another unit than the CRS.
+    """
+    (dim,) = coordinate.dims
+    metres = _METRES.get(_units(coordinate).replace(" ", "_"), 1.0) if _in_metres(crs) else 1.0
+    if crs.is_projected and not _in_metres(crs) and _units(coordinate) in _METRE:
+        raise SourceError(
+            f"{where}: the coordinates along {dim} are in metres, and the CRS {crs.name} in "
+            f"{crs.axis_info[0].unit_name}",
+            remedy="correct one of them: the units of the coordinates, or the CRS with --crs",
+        )
+    step, edge = _spacing(coordinate, dim, crs, where, metres)
+    by_bounds = edge_by_bounds(dataset, coordinate, step, metres)
+    if by_bounds is not None:
+        return step, by_bounds
+    if stated is None:
+        return step, edge
+    by_terms = first_edge(step, edge, coordinate.size, *stated)
+    if by_terms is None:
+        _log.warning(
+            "%s: its attributes put the pixels along %s elsewhere than its coordinates, "
+            "with steps of %.6g and %.6g; the coordinates are used, as pixel centres",
+            where,
+            dim,
+            stated[0],
+            step,
+        )
+    return step, edge if by_terms is None else by_terms
 
 
 def _refuse_part(

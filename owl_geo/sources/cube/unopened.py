@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from owl_geo.settings.owl_toml import absolute, is_local
+from owl_geo.settings.paths import absolute, is_local
 from owl_geo.settings.sources import CubeSettings
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import Identity, OnError, Sample, UnopenedSource, without_paths

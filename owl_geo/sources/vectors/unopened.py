@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from owl_geo.disk.suffixes import PARQUET
-from owl_geo.settings.owl_toml import absolute
+from owl_geo.settings.paths import absolute
 from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources.file_states import file_states
 from owl_geo.sources.unopened import Identity, OnError, SameGround, UnopenedSource, without_paths

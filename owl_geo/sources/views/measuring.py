@@ -12,9 +12,9 @@ from pyproj.exceptions import ProjError
 from owl_geo.errors import SourceError
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.sources.band_choice import KnownBand
+from owl_geo.sources.band_grids import crs_text, extent_text
 from owl_geo.sources.base import PoolSource, known_bands_of, read_at, windows_of
 from owl_geo.sources.reader import ReaderPool
-from owl_geo.sources.scenes import crs_text, extent_text
 from owl_geo.sources.views.levels import Levels, ViewLevels
 from owl_geo.sources.views.opening import View, shared_bands
 from owl_geo.sources.views.reading import ViewReader

@@ -11,7 +11,7 @@ from rasters import coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import SceneSettings
-from owl_geo.sources.scenes import describe_scene
+from owl_geo.sources.scene_description import describe_scene
 
 
 def test_a_product_without_its_mask_says_that_clouds_stay(tmp_path: Path) -> None:

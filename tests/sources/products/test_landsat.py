@@ -11,7 +11,7 @@ from rasters import make_landsat, write_raster
 
 from owl_geo.errors import SourceError
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.scenes import describe_scene
+from owl_geo.sources.scene_description import describe_scene
 
 
 @pytest.mark.parametrize(

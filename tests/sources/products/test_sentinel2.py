@@ -12,7 +12,7 @@ from rasters import make_safe, write_raster
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.scenes import describe_scene
+from owl_geo.sources.scene_description import describe_scene
 
 
 @pytest.mark.parametrize("level", ["1C", "2A"])

@@ -67,6 +67,17 @@ def test_each_row_is_a_patch_at_its_polygon(crs: str, fixed: bool, tmp_path: Pat
     np.testing.assert_array_equal(source.read(["t/3/4"])[0, 1:, 0, 0], np.arange(1, D))
 
 
+@pytest.mark.parametrize("degrees", [-2.0, 1.0, 3.0])
+def test_squares_that_are_turned_a_little_are_no_larger(degrees: float, tmp_path: Path) -> None:
+    """As those of a neighbouring zone are: the box around a turned square is larger than it."""
+    turned = squares(4, 5, 320.0).rotate(degrees, origin="center")
+    source = opened(write_table(tmp_path / "t.parquet", numbered(N, D), turned))
+    (lattice,) = source.grids.values()
+    assert (lattice.transform[0], -lattice.transform[4]) == pytest.approx((320, 320), rel=1e-6)
+    right = shapely.get_coordinates(squares(4, 5, 320.0).centroid.array)
+    np.testing.assert_allclose(centres(source), right, atol=0.1)
+
+
 def test_points_have_the_square_of_their_spacing(tmp_path: Path) -> None:
     points = squares(4, 5, 320.0).centroid.to_crs("OGC:CRS84")
     source = opened(write_table(tmp_path / "t.parquet", numbered(N, D), points))

@@ -1,0 +1,40 @@
+"""Paths as people write them in settings and options: on this file system, or elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from owl_geo.settings.subdatasets import is_subdataset, with_file
+
+
+def expanded(path: str) -> Path:
+    """Return a path with a leading ~ resolved, where it stands for a home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # ~ and the name of an unknown user
+        return Path(path)
+
+
+def absolute(path: Path) -> Path:
+    """Return an absolute path without ``.`` and ``..`` in it.
+
+    A ``..`` behind a symbolic link is kept, since it leads elsewhere there.
+    """
+    whole = path.absolute()
+    plain = os.path.normpath(whole)
+    if ".." in whole.parts and os.path.realpath(plain) != os.path.realpath(whole):
+        return whole
+    return Path(plain)
+
+
+def whole_path(path: str, folder: Path) -> str:
+    """Return a path that starts at a folder made absolute, also that within a subdataset."""
+    if is_local(path):
+        return str(absolute(folder / expanded(path)))
+    return with_file(path, lambda file: whole_path(file, folder))
+
+
+def is_local(path: str) -> bool:
+    """Return whether a path is on this file system, and not a URL or a name of GDAL's own."""
+    return "://" not in path and not path.startswith("/vsi") and not is_subdataset(path)
