@@ -50,7 +50,9 @@ def add_class(run: AnyRun, name: str) -> ClassAdded:
         text = owl_toml.with_class(file.read_text(encoding="utf-8-sig"), before, name)
         settings = owl_toml.parse_text(text, str(file))
         measure_rest(run)  # while the model is still that of the last round
+        rounds = run.rounds()
+        # asked before anything is written: answers that cannot be read leave the run as it was
+        waiting = tuple(run.waits(rounds[-1])) if rounds else ()
         run.label_store(check=False).add_class(before, name)
         run = run_setup.with_settings(run, settings, text)
-    rounds = run.rounds()
-    return ClassAdded(run, tuple(run.waits(rounds[-1])) if rounds else ())
+    return ClassAdded(run, waiting)

@@ -17,7 +17,7 @@ from rasters import write_raster
 from owl_geo import Run, import_answers, ingest, init, predict, query, status
 from owl_geo.batches import read_batch
 from owl_geo.cli import _run as owl
-from owl_geo.errors import BatchError, ConfigError, RunError
+from owl_geo.errors import BatchError, ConfigError, OwlError, RunError
 from owl_geo.evaluation.simulate import answer as by_truth
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.models import checkpoint
@@ -149,6 +149,16 @@ def test_what_cannot_be_a_further_class(tmp_path: Path, name: str, says: str) ->
     with pytest.raises(ConfigError, match=says.replace("[", r"\[")):
         add_class(run.path, name)
     assert {path.name: path.read_bytes() for path in run.path.glob("[!.]*.*")} == before
+
+
+def test_answers_that_cannot_be_read_leave_the_classes(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run")
+    query(run)
+    (run.path / "labels.gpkg").write_bytes(b"")
+    before = (run.path / owl_toml.FILE_NAME).read_bytes()
+    with pytest.raises(OwlError, match="cannot read the answers"):
+        add_class(run.path, "quarry")
+    assert (run.path / owl_toml.FILE_NAME).read_bytes() == before
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
