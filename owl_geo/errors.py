@@ -134,11 +134,16 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     return f"; {remedy}" if remedy else ""
 
 
+def known_labels(label: str, allowed: Collection[str]) -> str:
+    """Return what a run's labels are, after the most similar one if there is one."""
+    near = suggestion(label, allowed)
+    return f"{near} known: {', '.join(allowed)}" if near.endswith("?") else near
+
+
 def not_a_label(label: str, allowed: Collection[str], more: str = "") -> str:
     """Say that a label is none of a run's; ``more`` says of how many other answers that is so."""
-    near = did_you_mean(label, allowed)
-    known = f" known: {', '.join(allowed)}" if near.endswith("?") else ""
-    return f"is labelled {brief(label)}, which is not a label of this run{more}{near}{known}"
+    known = known_labels(label, allowed)
+    return f"is labelled {brief(label)}, which is not a label of this run{more}; {known}"
 
 
 _SHOWN = 80  # characters of a value in a message

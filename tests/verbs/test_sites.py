@@ -86,6 +86,25 @@ def test_parts_of_a_site_and_a_csv(tmp_path: Path) -> None:
     assert labels(run) == {"s/0/0": "present", "s/8/8": "present", "s/48/56": "absent"}
 
 
+@pytest.mark.parametrize("options", [{"label": "{}"}, {"column": "a", "values": {"1": "{}"}}])
+@pytest.mark.parametrize(
+    ("word", "says"), [("nope", "; known: "), ("presnt", "; did you mean 'present'? known: ")]
+)
+def test_a_label_that_is_none_is_told_with_those_that_are(
+    tmp_path: Path, options: dict[str, Any], word: str, says: str
+) -> None:
+    run = made(tmp_path)
+    path = sites(tmp_path / "p.gpkg", [box(0, 0, 1, 1)], a=[1])
+    named: dict[str, Any] = {
+        name: {"1": word} if name == "values" else value.format(word)
+        for name, value in options.items()
+    }
+    with pytest.raises(ConfigError) as refused:
+        import_answers(run, path, annotator="ben", **named)
+    said = f"{word!r} is not a label of {run.called}{says}absent, present, unsure, skip"
+    assert str(refused.value) == said
+
+
 def test_a_polygon_answers_what_it_covers_by_the_share(tmp_path: Path) -> None:
     run = made(tmp_path)
     # all of one patch, 51 % of the next, 49 % of the one below, a quarter of the last
