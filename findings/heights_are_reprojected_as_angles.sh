@@ -9,8 +9,8 @@
 # Output as seen:
 #   4326 to 32632:           Z 1.745, pyproj 100.000
 #   32632 to 4326:           Z 5729.578, pyproj 100.000
-#   4326 to 32632 and back:  Z 100.000
 #   32632 to 32633:          Z 100.000, pyproj 100.000
+#   4326 to 32632 and back:  Z 100.000
 #   farthest in X and Y:     0.000 m
 set -euo pipefail
 work=$(mktemp -d)
