@@ -7,8 +7,7 @@
 # Instead: to_crs, translate and all else that is made of shapely.transform put two coordinates, or three, into a geometry
 #   of four: it still has Z and M, and both are NaN. force_3d takes M off, and Z with it, and sets all heights to 0. Where
 #   there is M but no Z, force_3d adds none, and to_parquet(geometry_encoding="geoarrow") writes the measures as heights.
-#   X and Y are right, WKB keeps everything, and nothing is
-#   said but that geoarrow is new; with Z and M it is refused.
+#   X and Y are right, WKB keeps everything, and geoarrow refuses Z and M together. Nothing else is said.
 # Output as seen, for a point with Z, one with Z and M, and one with M:
 #   as they are  POINT Z (9 50 100); POINT ZM (9 50 100 7); POINT M (9 50 7)
 #   to_crs       POINT Z (500000 5538631 100); POINT ZM (500000 5538631 NaN NaN); POINT (500000 5538631)
