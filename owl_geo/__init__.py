@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from owl_geo.acquisition.steered import DiscoverySampler
     from owl_geo.engine.engine import Engine
     from owl_geo.errors import OwlError
+    from owl_geo.evaluation.comparison import compare
     from owl_geo.evaluation.simulate import run
     from owl_geo.labels.agreement import agreement
     from owl_geo.learners.reptile import Reptile
@@ -83,6 +84,7 @@ _HOME = {
     "add": "verbs.add",
     "add_class": "verbs.classes",
     "agreement": "labels.agreement",
+    "compare": "evaluation.comparison",
     "entropy": "measures.uncertainty",
     "import_answers": "verbs.import_answers",
     "ingest": "verbs.ingest",
@@ -124,6 +126,7 @@ __all__ = [
     "add",
     "add_class",
     "agreement",
+    "compare",
     "entropy",
     "import_answers",
     "ingest",

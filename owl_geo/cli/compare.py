@@ -120,10 +120,9 @@ def compare(
     plots of discovery and learning. The same command goes on with a stopped comparison; it may
     name more seeds or strategies.
     """
-    from owl_geo.disk.atomic import disk_errors
-    from owl_geo.evaluation import compare as comparing
-    from owl_geo.evaluation import plots, report
-    from owl_geo.evaluation.contestants import NEEDS_CONCEPTS, contestants
+    from owl_geo.evaluation.comparison import compare as compare_strategies
+    from owl_geo.evaluation.contestants import contestants
+    from owl_geo.evaluation.report import table
 
     opt.check_folder(out)
     named = [name for name in synthetic.GENERATOR if generator[name] is not None]
@@ -132,9 +131,8 @@ def compare(
     if not runs and source is None:
         raise click.UsageError("give --run RUN, or --source synthetic")
     words = [word.strip() for word in strategies.split(",") if word.strip()]
-    chosen = contestants(words, dict(_named(text, "--with") for text in own))
-    if baseline not in [one.name for one in chosen]:
-        chosen = (*contestants([baseline], {}), *chosen)
+    own_files = dict(_named(text, "--with") for text in own)
+    contestants([*words, baseline], own_files)  # before patches are generated
     sources = _runs(runs)
     if source is not None:
         if _SYNTHETIC in sources:
@@ -142,59 +140,44 @@ def compare(
                 "a run is named 'synthetic', like the source; give it another name with NAME=RUN"
             )
         sources[_SYNTHETIC] = _generated(out, synthetic.Generator(**generator), overwrite).path
-    if not any(_has_concepts(path) for path in sources.values()):
-        idle = [one.name for one in chosen if one.name in NEEDS_CONCEPTS and one.name != baseline]
-        if idle and "baselines" in words:
-            chosen = tuple(one for one in chosen if one.name not in idle or one.name in words)
-            opt.say(f"Left out because no run has concepts: {', '.join(idle)}")
-    plan = comparing.Plan(
-        folder=out / "work",
-        runs=sources,
-        contestants=chosen,
-        seeds=tuple(range(first_seed, first_seed + seeds)),
+    done = compare_strategies(
+        out,
+        sources,
+        strategies=words,
+        own=own_files,
+        seeds=range(first_seed, first_seed + seeds),
         budget=budget,
-        batch_size=batch_size,
         initial=initial,
-    )
-    records = comparing.compare(
-        plan,
+        batch_size=batch_size,
+        baseline=baseline,
         jobs=jobs or os.cpu_count() or 1,
+        svg=svg,
         overwrite=overwrite,
-        on_done=opt.progress("Searches"),
+        report=opt.progress,
     )
-    budgets = [share for share in (0.05, 0.1, 0.2, 0.5) if share < budget] + [budget]
-    summary = report.summary(records, baseline, budgets)
-    report.write_csv(records, out / "records.csv")
-    report.write_csv(summary, out / "summary.csv")
-    with disk_errors(out):
-        (out / "summary.md").write_text(report.markdown(summary), encoding="utf-8")
-    drawn = plots.plot_curves(records, out, baseline=baseline, svg=svg)
-    drawn += plots.plot_differences(records, out, baseline=baseline, svg=svg)
-    click.echo(report.table(summary))
-    opt.say(f"Plots: {', '.join(str(path) for path in drawn)}")
+    click.echo(table(done.summary))
+    if done.left_out:
+        opt.say(f"Left out because no run has concepts: {', '.join(done.left_out)}")
+    opt.say(f"Plots: {', '.join(str(path) for path in done.plots)}")
     opt.say(f"Details: {out / 'records.csv'}, {out / 'summary.csv'}, {out / 'summary.md'}")
 
 
 def _runs(texts: tuple[str, ...]) -> dict[str, Path]:
     """Return the runs by name: the text before ``=``, else the name of the folder."""
+    from owl_geo.evaluation.comparison import may_name_a_run
+
     paths: dict[str, Path] = {}
     for text in texts:
         if "=" in text and not Path(text).exists():
             name, path = _named(text, "--run")
         else:
             name, path = Path(text).resolve().name, Path(text)
-        if not name.strip(".") or set(name) & set("/\\:"):
+        if not may_name_a_run(name):
             raise click.UsageError(f"{name!r} cannot name a run in OUT; write NAME={path}")
         if name in paths:
             raise click.UsageError(f"two runs are named {name!r}; write NAME=RUN")
         paths[name] = path
     return paths
-
-
-def _has_concepts(path: Path) -> bool:
-    from owl_geo.run_folder.folder import Run
-
-    return bool(Run(path).settings.concepts)
 
 
 def _generated(out: Path, generator: synthetic.Generator, overwrite: bool) -> Run:

@@ -21,6 +21,7 @@ import pytest
 from rasters import coordinates, write_raster
 from searches import MODELS, make, over
 
+import owl_geo
 from owl_geo import Run
 from owl_geo.cli import main
 from owl_geo.errors import ConfigError, RunError
@@ -33,6 +34,7 @@ from owl_geo.settings.owl_toml import parse
 from owl_geo.verbs.init import init, update
 
 RANDOM = Contestant("random", {"acquisition": {"strategy": "random", "start": "random"}})
+TABLES = ("records", "summary")
 QUICK = Contestant("quick", {"model": {"head": "logistic"}})
 
 
@@ -452,6 +454,7 @@ class TestCommand:
             ([], 2, "give --run RUN, or --source synthetic"),
             (["--run", "nowhere"], 1, "no run folder at nowhere"),
             (["--run", "RUN", "--strategies", "gredy"], 1, "did you mean 'greedy'"),
+            (["--source", "synthetic", "--strategies", "gredy"], 1, "did you mean 'greedy'"),
             (["--run", "RUN", "--n-samples", "9"], 2, "--n-samples goes with --source"),
             (["--run", "RUN", "--with", "mine"], 2, "'mine' is not NAME=PATH"),
             (["--run", "RUN", "--with", "mine=x.toml"], 1, "x.toml does not exist"),
@@ -492,6 +495,48 @@ class TestCommand:
         other = owl(*[70 if word == 60 else word for word in command], cwd=tmp_path)
         assert other.returncode == 1
         assert "was made with other generated patches" in other.stderr
+
+
+class TestFromPython:
+    def test_it_does_what_the_command_does(self, runs, tmp_path: Path) -> None:
+        options = ("--strategies", "random,logistic", "--seeds", 2, "--first-seed", 3)
+        sizes = ("--budget", 0.25, "--batch-size", 4, "--initial", 6, "--jobs", 1)
+        command = ("compare", "typed", "--run", f"a={runs['noise']}", *options, *sizes)
+        assert owl(*command, cwd=tmp_path).returncode == 0
+        told: list[tuple[int, int]] = []
+        found = owl_geo.compare(
+            tmp_path / "called",
+            {"a": Run(runs["noise"])},
+            strategies=["random", "logistic"],
+            seeds=range(3, 5),
+            budget=0.25,
+            batch_size=4,
+            initial=6,
+            report=lambda _: lambda done, total: told.append((done, total)),
+        )
+        assert told[0] == (0, 6)  # two searches of each strategy, and two fits on the whole pool
+        assert told[-1] == (6, 6)
+        assert found.left_out == ()
+        tables = {name: pd.read_csv(tmp_path / "typed" / f"{name}.csv") for name in TABLES}
+        same(pd.read_csv(tmp_path / "called" / "records.csv"), tables["records"])
+        pd.testing.assert_frame_equal(
+            *(table.drop(columns="seconds") for table in (found.records, tables["records"]))
+        )
+        assert files(tmp_path / "called" / "work") == files(tmp_path / "typed" / "work")
+        assert list(found.summary["strategy"]) == list(tables["summary"]["strategy"])
+        written = {path.name for path in (tmp_path / "called").iterdir()}
+        assert written == {path.name for path in (tmp_path / "typed").iterdir()}
+        assert written >= {path.name for path in found.plots} | {"summary.md"}
+
+    @pytest.mark.parametrize("name", ["../b", "a:b", "..", ""])
+    def test_a_name_that_leads_elsewhere_is_refused(self, name, runs, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="cannot name a run"):
+            owl_geo.compare(tmp_path / "out", {name: runs["noise"]})
+        assert list(tmp_path.iterdir()) == []
+
+    def test_one_text_is_no_list_of_strategies(self, runs, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"write \['random'\]"):
+            owl_geo.compare(tmp_path / "out", {"a": runs["noise"]}, strategies="random")
 
 
 def test_what_needs_concepts_is_left_out_where_there_are_none(tmp_path: Path) -> None:
