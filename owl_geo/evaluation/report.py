@@ -12,12 +12,9 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.disk.atomic import writing_file
-from owl_geo.errors import RunError
 from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (
     BOUND,
-    COLUMNS,
-    COUNTS,
     FEWEST_SEEDS,
     checked,
     mean_interval,
@@ -142,23 +139,6 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     text = frame.to_csv(index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
     with writing_file(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
-
-
-def read_records(path: Path) -> pd.DataFrame:
-    """Read records that ``write_csv`` wrote; raises RunError if the file does not hold records."""
-    try:
-        # names stay text: a strategy may be called "1", a source "nan"
-        records = pd.read_csv(path, dtype=str, keep_default_na=False)
-        numbers = [name for name in (*COLUMNS, "full_auc") if name not in ("source", "strategy")]
-        numbers = [name for name in numbers if name in records]
-        records[numbers] = records[numbers].replace("", "nan").astype(np.float64)
-        counts = [name for name in COUNTS if name in records]
-        records[counts] = records[counts].astype(np.int64)
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:  # pandas' parser errors are ValueErrors too
-        raise RunError(f"{path} holds no records: {str(error).splitlines()[0]}") from error
-    return checked(records)
 
 
 def _cells(rows: pd.DataFrame) -> list[list[str]]:
