@@ -134,15 +134,16 @@ def suitable_patch_size(source: SourceSection) -> PatchSize | None:
     grids = sample.grids
     if not grids:
         return None
-    metres = median(all_pixel_metres(grids).tolist())
+    sizes = all_pixel_metres(grids).tolist()
+    metres = median(sizes)
     if sample.are_embeddings:
         return _of_embedding(sample, metres)
     size = _USUAL if _FINE <= metres <= _COARSE else _LARGEST if metres < _FINE else _SMALLEST
-    pixels = f"pixels of {length(metres)}"
     n = _patches(grids, size) * sample.n_scenes / len(grids)
     if n < _FEWEST and size > _SMALLEST:
         return PatchSize(_SMALLEST, f"since {size} would give only {counted(round(n), 'patch')}")
-    return PatchSize(size, f"for {pixels}")
+    least, most = length(min(sizes)), length(max(sizes))
+    return PatchSize(size, f"for pixels of {least if least == most else f'{least} to {most}'}")
 
 
 def _of_embedding(sample: Sample, metres: float) -> PatchSize:

@@ -64,6 +64,13 @@ def test_many_small_scenes_keep_the_usual_size(tmp_path) -> None:
     assert guessed(scenes[:5]) == 16
 
 
+def test_it_is_said_for_which_pixels_a_size_was_chosen(tmp_path) -> None:
+    scenes = tuple(empty_scene(tmp_path / f"{pixel}.tif", 640, pixel) for pixel in (10, 30))
+    for chosen, pixels in ((scenes, "10 m to 30 m"), (scenes[:1], "10 m")):
+        size = suitable_patch_size(GeoTiffSettings(scenes=chosen))
+        assert size is not None and size.why == f"for pixels of {pixels}"
+
+
 def test_a_scene_that_cannot_be_opened_does_not_spoil_the_guess(tmp_path) -> None:
     gone = SceneSettings(name="gone", path=str(tmp_path / "gone.tif"))
     assert guessed((gone,)) is None
