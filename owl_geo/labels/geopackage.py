@@ -53,6 +53,7 @@ _GROUND = (
     ") AS place FROM (SELECT patch_id, min({number}) AS number, {shape} AS shape FROM {layer}"
     " GROUP BY patch_id)) WHERE place <= {most}"
 )
+_DAMAGED = ("SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB")  # such as without its table
 _OF_A_SCENE = 9  # patches: somebody may have moved the polygon of one
 _LON_LAT_ID = 4326  # the srs_id of EPSG:4326 in every GeoPackage
 _EXTENT = """
@@ -269,9 +270,15 @@ class GeoPackageLabels(LabelStore):
             yield
         except (OSError, sqlite3.Error) as error:
             reason, remedy = getattr(error, "strerror", None) or str(error), ""
-            if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+            kind = getattr(error, "sqlite_errorname", "")
+            if kind.startswith("SQLITE_BUSY"):
                 reason = "another program is writing to it"
                 remedy = "wait until it is done, then try again"
+            elif kind.startswith(_DAMAGED):
+                remedy = (
+                    "restore it from a copy; without one, move it away and ingest the run's "
+                    "batches again, whose files have the answers too"
+                )
             message = f"cannot {verb} the answers in {self._called}: {reason}"
             raise RunError(message, remedy=remedy) from error
 

@@ -462,8 +462,9 @@ def test_a_run_that_is_being_made_is_named_as_it_will_be_called(tmp_path: Path) 
 def test_a_foreign_file_is_one_line_and_stays(tmp_path: Path, content: bytes, message: str) -> None:
     store = geopackage(tmp_path)
     store.path.write_bytes(content)
-    with pytest.raises(RunError, match=f"cannot read the answers in .*{message}"):
+    with pytest.raises(RunError, match=f"cannot read the answers in .*{message}") as caught:
         store.history()
+    assert "move it away and ingest the run's batches again" in caught.value.remedy
     with pytest.raises(RunError, match=f"cannot write the answers in .*{message}"):
         store.append(answers(1), FOOTPRINTS)
     assert store.path.read_bytes() == content
