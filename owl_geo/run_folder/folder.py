@@ -289,9 +289,13 @@ class Run:
         rounds = self.rounds()
         return rounds[-1] if rounds and self.waits(rounds[-1]) else None
 
-    def waits(self, entry: Round) -> list[Path]:
-        """Return the files of a round's batch that wait for answers; see ``Journal.waits``."""
-        history = self.labels.history()
+    def waits(self, entry: Round, history: pd.DataFrame | None = None) -> list[Path]:
+        """Return the files of a round's batch that wait for answers; see ``Journal.waits``.
+
+        ``history`` holds the answers where they have been read, None = as they are now.
+        """
+        if history is None:
+            history = self.labels.history()
         return self.journal.waits(entry, history, self._labelled_since(entry, history))
 
     def _labelled_since(self, entry: Round, history: pd.DataFrame) -> dict[str, set[str]]:

@@ -50,9 +50,11 @@ def add_class(run: AnyRun, name: str) -> ClassAdded:
         text = owl_toml.with_class(file.read_text(encoding="utf-8-sig"), before, name)
         settings = owl_toml.parse_text(text, str(file))
         measure_rest(run)  # while the model is still that of the last round
-        rounds = run.rounds()
-        # asked before anything is written: answers that cannot be read leave the run as it was
-        waiting = tuple(run.waits(rounds[-1])) if rounds else ()
-        run.label_store(check=False).add_class(before, name)
+        store = run.label_store(check=False)  # where the database took the class, answers have it
+        run.check_ground(store)
+        # read before anything is written: answers that cannot be read leave the run as it was
+        history, rounds = store.history(), run.rounds()
+        waiting = tuple(run.waits(rounds[-1], history)) if rounds else ()
+        store.add_class(before, name)
         run = run_setup.with_settings(run, settings, text)
     return ClassAdded(run, waiting)
