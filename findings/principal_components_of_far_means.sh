@@ -11,8 +11,8 @@
 #   a whitened column, which should have a standard deviation of 1, has millions. Nothing is said. With fewer rows than ten
 #   times the columns, another solver is taken, which is right, as are svd_solver="full", float64, and a table whose mean was
 #   subtracted first.
-# Output as seen (what is wrong, by how much, depends on the processor); axis: |cosine| with that of float64, the worst of 6; variance: over that of float64, the least and the
-#   most; whitened: standard deviations, the least and the most:
+# Output as seen (by how much it is wrong depends on the processor); axis: |cosine| with that of float64, the worst of 6;
+#   variance: over that of float64, the least and the most; whitened: standard deviations, the least and the most:
 #        59 rows (full)                              axis 1.00  variance 1.00 to 1.00  whitened 1.00 to 1.00
 #    100000 rows (covariance_eigh)                   axis 0.56  variance 0.00 to 3.18  whitened 0.80 to 6596450.00
 #    100000 rows (full)                              axis 1.00  variance 1.00 to 1.00  whitened 1.00 to 1.00

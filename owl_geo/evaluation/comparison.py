@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from owl_geo.disk.atomic import disk_errors
-from owl_geo.errors import ConfigError, check_list
+from owl_geo.errors import ConfigError, brief, check_list
 from owl_geo.evaluation import compare as searches
 from owl_geo.evaluation import plots
 from owl_geo.evaluation import report as tables
@@ -36,7 +36,7 @@ def compare(
     runs: Mapping[str, AnyRun],
     *,
     strategies: Sequence[str] = (_BASELINES,),
-    own: Mapping[str, Path] | None = None,
+    own: Mapping[str, Path | str] | None = None,
     seeds: Sequence[int] = range(10),
     budget: float = 0.2,
     initial: int | None = None,
@@ -72,6 +72,15 @@ def compare(
     oracle, a folder that holds another comparison, or a search that failed; those done are kept.
     """
     check_list("strategies", strategies)
+    if isinstance(seeds, int):
+        raise ConfigError(
+            f"seeds is {seeds}, but it must be a list", remedy=f"write range({seeds})"
+        )
+    if not isinstance(runs, Mapping) or not runs:
+        raise ConfigError(
+            f"runs is {brief(runs)}, but it must give runs their names",
+            remedy="write {'mine': 'RUN'}",
+        )
     for name in runs:
         if not may_name_a_run(name):
             raise ConfigError(
@@ -79,12 +88,13 @@ def compare(
                 remedy="choose a name without slashes, backslashes and colons",
             )
     out, folders = Path(out), {name: Run.of(run).path for name, run in runs.items()}
-    chosen, left_out = _chosen(strategies, own or {}, baseline, folders)
+    own_files = {name: Path(path) for name, path in (own or {}).items()}
+    chosen, left_out = _chosen(strategies, own_files, baseline, folders)
     plan = searches.Plan(
         folder=out / "work",
         runs=folders,
         contestants=chosen,
-        seeds=tuple(seeds),
+        seeds=tuple(dict.fromkeys(seeds)),
         budget=budget,
         batch_size=batch_size,
         initial=initial,

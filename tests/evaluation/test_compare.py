@@ -534,9 +534,36 @@ class TestFromPython:
             owl_geo.compare(tmp_path / "out", {name: runs["noise"]})
         assert list(tmp_path.iterdir()) == []
 
-    def test_one_text_is_no_list_of_strategies(self, runs, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match=r"write \['random'\]"):
-            owl_geo.compare(tmp_path / "out", {"a": runs["noise"]}, strategies="random")
+    @pytest.mark.parametrize(
+        ("given", "remedy"),
+        [
+            ({"strategies": "random"}, "write ['random']"),
+            ({"seeds": 3}, "write range(3)"),
+            ({"runs": "TRIAL"}, "write {'mine': 'RUN'}"),
+            ({"runs": ["TRIAL"]}, "write {'mine': 'RUN'}"),
+            ({"runs": {}}, "write {'mine': 'RUN'}"),
+        ],
+    )
+    def test_what_has_another_shape_is_refused(self, given, remedy, runs, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError) as caught:
+            owl_geo.compare(tmp_path / "out", **{"runs": {"a": runs["noise"]}, **given})
+        assert caught.value.remedy == remedy
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_strategy_of_ones_own_and_a_seed_that_is_there_twice(
+        self, runs, tmp_path: Path
+    ) -> None:
+        (tmp_path / "mine.toml").write_text("[acquisition]\nstrategy = 'random'\n")
+        found = owl_geo.compare(
+            tmp_path / "out",
+            {"a": runs["noise"]},
+            strategies=[],
+            own={"mine": str(tmp_path / "mine.toml")},
+            seeds=[1, 1],
+            budget=0.2,
+        )
+        assert set(found.records["strategy"]) == {"mine", "random"}
+        assert not found.records.duplicated(["strategy", "seed", "n_labeled"]).any()
 
 
 def test_what_needs_concepts_is_left_out_where_there_are_none(tmp_path: Path) -> None:
