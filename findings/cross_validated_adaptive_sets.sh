@@ -8,8 +8,8 @@
 # Instead: with agg_scores="crossval", a class is compared with each known sample by "not more probable than the last class
 #   in", which counts against that last class as well. What is called True leaves it out, and False leaves out one more. Of
 #   sets that should hold the truth in 80 % of the cases, 54 or 13 % do, and a fifth or most are empty; theory promises
-#   about 60 % at least for any that are cross-validated. It looks like a classifier that is sure, and pixels or patches whose set has
-#   one class are taken as labelled. "randomized", the default agg_scores="mean" and the score "lac" are right. Nothing is
+#   about 60 % at least for any that are cross-validated. It looks like a classifier that is sure, and patches whose set has
+#   one class are taken for settled. "randomized", the default agg_scores="mean" and the score "lac" are right. Nothing is
 #   said.
 # Output as seen, of 2,000 new samples of four classes; own: the same comparison by numpy, with the last class in:
 #   asked for 0.9
