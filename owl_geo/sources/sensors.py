@@ -136,7 +136,10 @@ _SHORT = {"oli": r"l[89]", "tm": r"l[457]"}
 _LANDSAT_BAND = re.compile(r"s[rt]_b\d+", re.IGNORECASE)
 
 _CODE = re.compile(r"b0*(\d+)([a-z]?)")
-_BAND_OF_CBERS = re.compile(r"(?:cbers|amazonia)_\w*_band\d+")
+# Names that say "band" where others say "b": of CBERS, and of Landsat as ESPA made reflectance.
+_SAYS_BAND = re.compile(
+    r"nadir_reflectance_band\d|(?:cbers|amazonia)_\w*_band\d+|(?:l\w*_)?(?:sr|toa)_band\d+"
+)
 # What programs and people put behind the code: the size of pixels, and what was done to them.
 _BEHIND = re.compile(
     r"(?:[_\-. ](?:\d+m|clip(?:ped)?|crop(?:ped)?|cut|subset|reproj(?:ected)?|warp(?:ed)?|"
@@ -214,8 +217,7 @@ def code_in(name: str) -> str | None:
     )
     plain = without_ending(_APPEEARS.sub("", plain))
     last = re.split(r"[_\-. ]", plain)[-1]
-    is_nadir = re.fullmatch(r"nadir_reflectance_band\d", name.strip(), re.IGNORECASE)
-    if is_nadir or _BAND_OF_CBERS.fullmatch(plain):
+    if _SAYS_BAND.fullmatch(plain):
         last = last.replace("band", "b")
     code = _CODE.fullmatch(last)
     return None if code is None else f"b{code[1]}{code[2]}"
