@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from owl_geo.settings.files import File
+from owl_geo.settings.known_masks import lack_values
 from owl_geo.settings.sections import Section, Wrong, doc
 
 _LONGEST_VIEW = 40  # characters in a view's name, which begins the names of its bands
@@ -136,7 +137,9 @@ class GeoTiffSettings(SourceSection):
     patch_size: int = doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
     stride: int | None = doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
-    mask_bad: tuple[int, ...] = doc((), "values of the scenes' mask that make a pixel invalid")
+    mask_bad: tuple[int, ...] = doc(
+        (), "values of the scenes' mask that make a pixel invalid; empty = as its name tells"
+    )
     mask_bands: tuple[Annotated[int, Field(ge=1)], ...] | None = doc(
         None, "numbers of the mask's bands; a bad value in any of them counts; not set = the first"
     )
@@ -150,8 +153,7 @@ class GeoTiffSettings(SourceSection):
     @model_validator(mode="after")
     def _names_differ(self) -> GeoTiffSettings:
         _check_names(self.scenes)
-        if any(scene.mask for scene in self.scenes) and not self.mask_bad:
-            raise Wrong("a mask needs mask_bad, the list of its bad values", "mask_bad")
+        _check_masks(self.scenes, self.mask_bad)
         return self
 
 
@@ -261,16 +263,22 @@ class ViewSettings(Section):
 
     scenes: tuple[SceneSettings, ...] = doc(..., "the rasters", min_length=1)
     bands: BandNames = doc((), "by number, description or common name; empty = all")
-    mask_bad: tuple[int, ...] = doc((), "values of the scenes' mask that make a pixel invalid")
+    mask_bad: tuple[int, ...] = doc(
+        (), "values of the scenes' mask that make a pixel invalid; empty = as its name tells"
+    )
     mask_bands: tuple[Annotated[int, Field(ge=1)], ...] | None = doc(
         None, "numbers of the mask's bands; a bad value in any of them counts; not set = the first"
     )
 
     @model_validator(mode="after")
     def _masks_have_values(self) -> ViewSettings:
-        if any(scene.mask for scene in self.scenes) and not self.mask_bad:
-            raise Wrong("a mask needs mask_bad, the list of its bad values", "mask_bad")
+        _check_masks(self.scenes, self.mask_bad)
         return self
+
+
+def _check_masks(scenes: Iterable[SceneSettings], mask_bad: tuple[int, ...]) -> None:
+    if lack_values(tuple(scene.mask for scene in scenes), mask_bad):
+        raise Wrong("a mask needs mask_bad, the list of its bad values", "mask_bad")
 
 
 def check_views(views: Mapping[str, ViewSettings], source: SourceSection) -> None:

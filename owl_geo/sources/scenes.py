@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from owl_geo.errors import SourceError
+from owl_geo.settings.known_masks import bad_pixels_of
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.band_choice import KnownBand, select
 from owl_geo.sources.band_grids import common_grid
@@ -60,8 +61,8 @@ def open_scenes(
 
     Without ``wanted``, all scenes give what the first gives by default. Bands that are ``known``,
     since a run was made with them, are found again by that, whatever a scene would give today.
-    ``mask_bad`` are the bad values of the masks that scenes name themselves; where none does, they
-    replace the rule for the masks that come with the products.
+    ``mask_bad`` are the bad values of the masks that scenes name themselves, empty where the names
+    of these tell; where no scene names one, they replace the rule for those of the products.
 
     Args:
         settings: the scenes.
@@ -99,7 +100,7 @@ def open_scenes(
                 doubtful = () if wanted else offer.doubtful
             mask = offer.mask
             if scene.mask:
-                mask = CloudMask(scene.mask, values=tuple(mask_bad), bands=tuple(mask_bands))
+                mask = _own_mask(scene.mask, tuple(mask_bad), tuple(mask_bands))
             elif mask is not None and mask_bad and not own_masks:
                 mask = CloudMask(mask.path, values=tuple(mask_bad))
             grid = common_grid(offer.name, bands)
@@ -113,6 +114,16 @@ def open_scenes(
     if not scenes and failed:
         raise NoSceneLeft(failed)
     return tuple(scenes)
+
+
+def _own_mask(path: str, values: tuple[int, ...], bands: tuple[int, ...]) -> CloudMask:
+    """Return a mask that a scene names; raises SourceError where nothing tells its bad values."""
+    if values:
+        return CloudMask(path, values=values, bands=bands)
+    bad = bad_pixels_of(path)
+    if bad is None:
+        raise SourceError(f"{path} is a mask, and mask_bad lists no bad values of it")
+    return CloudMask(path, values=bad.values, bits=bad.bits, bands=bands)
 
 
 def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band, ...]:

@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from owl_geo.errors import SourceError, suggestion
+from owl_geo.settings.known_masks import SCL, bad_pixels_of
 from owl_geo.settings.paths import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products.landsat import level_2_terms
-from owl_geo.sources.products.sentinel2 import SCL_BAD
 from owl_geo.sources.scene_dates import date_of, first_day
 from owl_geo.sources.sensors import by_code, sensor_of
 from owl_geo.sources.side_files import is_side_file
@@ -81,8 +81,8 @@ class ItemScene:
 
     files: tuple[str, ...]
     bands: tuple[str, ...]  # names of all bands of these files, in order; empty = the files' own
-    mask: str | None  # a raster of classes that are known
-    mask_bad: tuple[int, ...]
+    mask: str | None  # a raster whose bad pixels are known
+    mask_bad: tuple[int, ...]  # their values; empty = the name of the mask tells
     other_masks: str  # assets that are masks of unknown values, joined by commas
     stated: tuple[StatedBands, ...]  # what the item says of the pixels of each file
 
@@ -157,7 +157,8 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
             remedy=f"its assets: {keys}; name the file of one with --scene if it is one",
         )
     names = _band_names(data, item)
-    if wanted and all(word.isdecimal() for word in wanted) and len(data) == 1:
+    by_name = bool(wanted) and not (len(data) == 1 and all(word.isdecimal() for word in wanted))
+    if wanted and not by_name:
         chosen = data
     elif wanted:
         finest_first = sorted(data, key=lambda asset: _metres(item, asset))
@@ -166,7 +167,7 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
     else:
         chosen = _each_once(item, [a for a in data if not is_side_file(a.key)] or data)
     bands = tuple(name for asset in chosen for name in names[asset.key])
-    complete = all(asset.bands for asset in chosen) or len(chosen) > 1
+    complete = by_name or all(asset.bands for asset in chosen) or len(chosen) > 1
     mask, bad, others = _mask(item)
     return ItemScene(
         files=tuple(asset.href for asset in chosen),
@@ -389,11 +390,18 @@ def _is_mask(asset: Mapping[str, Any], key: str) -> bool:
 
 
 def _mask(item: Item) -> tuple[str | None, tuple[int, ...], str]:
-    """Return Sentinel-2's scene classification with its bad classes, and any other masks' names."""
+    """Return a mask whose bad pixels are known, with its bad values, and any other masks' names.
+
+    Sentinel-2's scene classification, or one that its file's name tells, without values then.
+    """
     by_key = {key.lower(): asset for key, asset in item.assets.items() if isinstance(asset, dict)}
     for key in _SCL_KEYS:
         if by_key.get(key, {}).get("href"):
-            return path_of(str(by_key[key]["href"]), item.path), SCL_BAD, ""
+            return path_of(str(by_key[key]["href"]), item.path), SCL.values, ""
+    hrefs = (asset["href"] for asset in by_key.values() if isinstance(asset.get("href"), str))
+    told = next((href for href in hrefs if bad_pixels_of(href)), None)
+    if told is not None:
+        return path_of(told, item.path), (), ""
     others = [
         key
         for key, asset in item.assets.items()

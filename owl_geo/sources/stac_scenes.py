@@ -29,36 +29,36 @@ class ItemMasks:
     """Which masks of STAC items are used: all of one kind, so that one list of values fits."""
 
     def __init__(self, mask_bad: Sequence[int], *, wanted: bool) -> None:
-        self._given = tuple(mask_bad)
         self._wanted = wanted
-        self._values: tuple[int, ...] = ()
+        self._bad = tuple(mask_bad) or None  # None until the first mask decides
         self._left_out: list[str] = []
 
     def take(self, name: str, mask: str | None, bad: tuple[int, ...], others: str) -> str | None:
-        """Return the mask if it can be used: its bad values are known, and are those given, if any.
+        """Return the mask if it can be used: if its bad values are those of all.
 
-        ``others`` names further masks of the item, of which nothing is known.
+        These are the values that were given, or those of the first mask, none where the names of
+        masks tell. ``others`` names further masks of the item, of which nothing is known.
         """
         if not self._wanted:
             return None
-        if mask is not None and (not self._given or self._given == bad):
-            self._values = bad
+        if mask is not None and self._bad in (None, bad):
+            self._bad = bad
             return mask
         if mask is not None or others:
             self._left_out.append(f"{name} ({mask or others})")
         return None
 
     def values(self) -> tuple[int, ...]:
-        """Return the bad values of the masks that were taken."""
-        return self._values
+        """Return the bad values that count; empty where none do, or the names of masks tell."""
+        return self._bad or ()
 
     def report(self) -> None:
         """Warn of masks that were not used."""
         if self._left_out:
             more = len(self._left_out) - 1
             _log.warning(
-                "a mask of STAC item %s%s is not used, since what is bad in it is not known; "
-                "give it with --mask and --mask-bad",
+                "a mask of STAC item %s%s is not used, since what is bad in it is not known, or "
+                "not told by the list that counts for all; give it with --mask and --mask-bad",
                 self._left_out[0],
                 f" and of {more:,} more" if more else "",
             )

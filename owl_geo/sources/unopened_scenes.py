@@ -204,7 +204,7 @@ class _Growth:
         from owl_geo.sources.scene_words import find_scenes
 
         mask_bad = self.settings.mask_bad
-        has_masks = bool(mask_bad) and any(scene.mask for scene in self.settings.scenes)
+        has_masks = any(scene.mask for scene in self.settings.scenes)
         named = find_scenes(
             words,
             bands=self.settings.bands,

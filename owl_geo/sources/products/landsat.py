@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from owl_geo.errors import SourceError
+from owl_geo.settings.known_masks import BQA, QA_PIXEL
 from owl_geo.sources.files import read_bands
 from owl_geo.sources.products.mtl import CONTENTS, IMAGE, RESCALING, Groups, is_mtl, read_mtl
 from owl_geo.sources.products.product import (
@@ -36,9 +37,7 @@ _COMMON_NAMES = {
     "MSS": _MSS.split(),
 }
 _DEFAULT = ("blue", "green", "red", "nir")
-# By collection, the file of its mask and the bits that are bad there. QA_PIXEL: fill, dilated
-# cloud, cirrus, cloud, cloud shadow. BQA: fill, cloud, likely shadow and cirrus.
-_MASKS = {"02": ("QA_PIXEL", 0b11111), "01": ("BQA", 0b1_0001_0001_0001)}
+_MASKS = {"02": ("QA_PIXEL", QA_PIXEL.bits), "01": ("BQA", BQA.bits)}  # by collection
 _FILL = 0.0
 _GEOTIFF = (".tif", ".tiff")
 

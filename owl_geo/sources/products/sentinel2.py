@@ -13,6 +13,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 
 from owl_geo.errors import SourceError
+from owl_geo.settings.known_masks import SCL
 from owl_geo.sources.bands import unpadded
 from owl_geo.sources.files import read_bands
 from owl_geo.sources.products.product import (
@@ -41,8 +42,6 @@ _BAND = re.compile(r"(?:L2A_)?T\d\d[A-Z]{3}_\d{8}T\d{6}_(?:B\d\d|B8A)(?:_\d\dm)?
 _SCL = re.compile(r"_SCL_(\d\d)m\.jp2", re.IGNORECASE)
 _WITH_OFFSETS = 4.0  # the first processing baseline that has them
 _DEPTH = 4  # GRANULE/L2A_.../IMG_DATA/R10m
-# no data, saturated or defective, cloud shadow, cloud of medium and high probability, cirrus
-SCL_BAD = (0, 1, 3, 8, 9, 10)
 
 
 def _is_sentinel2(folder: Path) -> bool:
@@ -74,7 +73,7 @@ def _read(folder: Path) -> Product:
         )
         for code in codes
     )
-    mask = CloudMask(str(files["SCL"]), values=SCL_BAD) if "SCL" in files else None
+    mask = CloudMask(str(files["SCL"]), values=SCL.values) if "SCL" in files else None
     note = unmasked(folder, "scene classification (SCL)")
     return Product(
         kind=f"Sentinel-2 level {level}",
