@@ -84,7 +84,10 @@ def install(profile: str | None, profiles_path: Path | None) -> None:
 def zip_(out: Path) -> None:
     """Make a zip for QGIS's plugin manager (Install from ZIP), and print its path."""
     source = plugin_folder()
-    with writing_file(out) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        writing_file(out) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for path in _files(source):
             entry = zipfile.ZipInfo(f"{NAME}/{path.relative_to(source).as_posix()}", _ZIP_TIME)
             entry.external_attr = 0o644 << 16

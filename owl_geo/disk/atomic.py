@@ -288,7 +288,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 def _reason(error: BaseException) -> str:
     """Return the system's own message, without what libraries add to it."""
     error = _root(error)
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in NO_ROOM:
         return os.strerror(error.errno)
     return getattr(error, "strerror", None) or str(error)
 
