@@ -11,6 +11,7 @@ from owl_geo.settings.sources import ViewSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.editions import check_editions
 from owl_geo.sources.embeddings import warn_of_lost_names
+from owl_geo.sources.same_bands import warn_of_order
 from owl_geo.sources.scan import check_mask
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.units import warn_of_mixed_units
@@ -81,6 +82,7 @@ def check_views(views: Sequence[View]) -> None:
             check_mask(scene)
         check_editions([(scene.name, scene.bands) for scene in view.scenes])
         warn_of_lost_names((scene.name, scene.bands) for scene in view.scenes)
+        warn_of_order((scene.name, scene.bands) for scene in view.scenes)
         warn_of_mixed_units(scene.units for scene in view.scenes)
 
 
