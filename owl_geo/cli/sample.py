@@ -73,10 +73,11 @@ def _copy(folder: Path) -> None:
                 shutil.copyfile(source / name, partial)
     except BaseException as error:
         for path in written:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the folder could not be made
+                path.unlink(missing_ok=True)
         folders = {path.parent for path in written} - {folder}
         for made in (*folders, *([folder] if is_new else [])):
-            with suppress(OSError):  # it could not be made
+            with suppress(OSError):
                 made.rmdir()
         if isinstance(error, RunError):
             raise OwlError(error.message, remedy="name a folder that you can write to") from error
