@@ -35,7 +35,13 @@ from owl_geo.sources.stac_values import (
 )
 from owl_geo.sources.wavelengths import by_wavelength, nanometres
 
-_RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
+_RASTER_TYPES = (
+    "image/tiff",
+    "image/vnd.stac.geotiff",
+    "image/x.geotiff",
+    "image/jp2",
+    "image/jpx",
+)
 _RASTER_ENDINGS = (".tif", ".tiff", ".jp2")
 _DATA = frozenset({"data", "reflectance", "visual"})
 _NO_DATA = frozenset({"thumbnail", "overview", "preview", "tilejson", "metadata"})

@@ -200,6 +200,15 @@ def test_a_number_means_the_same_band_of_scenes_in_another_order(tmp_path: Path)
     assert source.read(["two/0/0"])[0, :, 0, 0].tolist() == [30, 20]
 
 
+def test_bands_with_the_size_of_their_pixels_behind_the_code(tmp_path: Path) -> None:
+    """As those in a Sentinel-2 product of level 2, copied out of it."""
+    for i, code in enumerate(("B02", "B03", "B04", "B08"), start=1):
+        values = np.full((1, 16, 16), 10 * i, np.uint16)
+        write_raster(tmp_path / f"T31TFM_20230616T103629_{code}_10m.tif", values)
+    assert commons(tmp_path) == ["blue", "green", "red", "nir"]
+    assert [value(tmp_path, word) for word in ("B04", "b8", "green")] == [30, 40, 20]
+
+
 @pytest.mark.parametrize("named_first", [True, False])
 def test_bands_that_only_their_order_tells_are_said(
     named_first: bool, tmp_path: Path, owl: Owl

@@ -1,4 +1,4 @@
-"""Landsat products of Collection 2, level 1 and 2, and analysis-ready data."""
+"""Landsat products: Collection 2, analysis-ready data, and level 1 of what was before."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from owl_geo.errors import SourceError
 from owl_geo.sources.files import read_bands
-from owl_geo.sources.products.mtl import Groups, is_mtl, read_mtl
+from owl_geo.sources.products.mtl import CONTENTS, IMAGE, RESCALING, Groups, is_mtl, read_mtl
 from owl_geo.sources.products.product import (
+    RADIANCE,
     SURFACE,
     TOP_OF_ATMOSPHERE,
     CloudMask,
@@ -35,14 +36,14 @@ _COMMON_NAMES = {
     "MSS": _MSS.split(),
 }
 _DEFAULT = ("blue", "green", "red", "nir")
-# QA_PIXEL: fill, dilated cloud, cirrus, cloud, cloud shadow.
-_QA_BITS = 0b11111
+# By collection, the file of its mask and the bits that are bad there. QA_PIXEL: fill, dilated
+# cloud, cirrus, cloud, cloud shadow. BQA: fill, cloud, likely shadow and cirrus.
+_MASKS = {"02": ("QA_PIXEL", 0b11111), "01": ("BQA", 0b1_0001_0001_0001)}
 _FILL = 0.0
 _GEOTIFF = (".tif", ".tiff")
 
 _SR_GROUP = "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS"
 _ST_GROUP = "LEVEL2_SURFACE_TEMPERATURE_PARAMETERS"
-_TOA_GROUP = "LEVEL1_RADIOMETRIC_RESCALING"
 
 # Scale and offset of every product of level 2 in Collection 2, by the kind of its bands: the USGS
 # gives them in its Science Product Guides, and each product's metadata repeats them.
@@ -78,12 +79,13 @@ def level_2_terms(path: str) -> tuple[float, float] | None:
 
 
 def _read(folder: Path) -> Product:
-    """Read a Landsat Collection 2 product of level 1 or 2.
+    """Read a Landsat product of Collection 2, or one of level 1 from before.
 
     Bands of level 2 become surface reflectance, its ``ST`` band kelvin; bands of level 1 become
-    top-of-atmosphere reflectance, with the sun's height at the scene's centre taken into account.
-    The metadata are MTL.txt, MTL.xml or MTL.json, the first that says something of the image;
-    level 2 of Collection 2 does without, since its terms are always the same.
+    top-of-atmosphere reflectance, with the sun's height at the scene's centre taken into account,
+    or radiance (W / (m2 sr um)) where old metadata say no more. The metadata are MTL.txt, MTL.xml
+    or MTL.json, the first that says something of the image; level 2 does without, since its terms
+    are always the same.
 
     Raises SourceError where the metadata or the images are missing or damaged.
     """
@@ -95,15 +97,18 @@ def _read(folder: Path) -> Product:
         for path in files
         if path.suffix.casefold() in _GEOTIFF and path.stem.upper().startswith(f"{stem}_".upper())
     }
-    level = 2 if any(code.startswith(("SR_B", "ST_B")) for code in images) else 1
+    level = 2 if any(re.match(r"S[RT]_B\d", code) for code in images) else 1
     source, groups = read_mtl(metadata) or (folder, _level_2_groups(stem, images))
     try:
-        names = _COMMON_NAMES[groups["IMAGE_ATTRIBUTES"]["SENSOR_ID"]]
+        names = _COMMON_NAMES.get(groups[IMAGE]["SENSOR_ID"])
+        if names is None:
+            raise ValueError("a sensor that is known")
         first = _first_band(groups, level)
-        height = _sun_height(groups, stem) if level == 1 else 1.0
+        measure = SURFACE if level == 2 else _measure_of_level_1(groups)
+        height = _sun_height(groups, stem) if measure == TOP_OF_ATMOSPHERE else 1.0
         bands = []
         for code in sorted(images, key=_band_order):
-            if (terms := _terms(groups, code, level, height)) is None:
+            if (terms := _terms(groups, code, measure, height)) is None:
                 continue
             (band,) = read_bands(images[code], prefix=code)
             common = names[int(code.rpartition("B")[2]) - first]
@@ -111,20 +116,22 @@ def _read(folder: Path) -> Product:
             bands.append(replace(band, scale=scale, offset=offset, nodata=_FILL, common=common))
     except (KeyError, ValueError, IndexError) as error:
         raise SourceError(
-            f"{source} lacks what Landsat Collection 2 has in it: {error!r}",
+            f"{source} lacks what the metadata of a Landsat product have in them: {error}",
             remedy=f"fetch {stem}_MTL.txt of the product anew and put it beside the bands",
         ) from error
     if not bands:
         raise SourceError(f"{folder} has no band files beside {source.name}")
-    quality = images.get("QA_PIXEL")
+    collection = groups.get(CONTENTS, {}).get("COLLECTION_NUMBER", "02")
+    name, bits = _MASKS.get(collection, ("mask that is known", 0))
+    quality = images.get(name)
     return Product(
-        kind=f"Landsat Collection 2 level {level}",
+        kind=f"Landsat Collection {int(collection)} level {level}" if collection else "Landsat",
         bands=tuple(bands),
         default=tuple(band for band in bands if band.common in _DEFAULT) or tuple(bands),
-        mask=None if quality is None else CloudMask(str(quality), bits=_QA_BITS),
-        left_out=(unmasked(folder, "QA_PIXEL"),) if quality is None else (),
-        taken=date_of(groups["IMAGE_ATTRIBUTES"].get("DATE_ACQUIRED")),
-        measure=SURFACE if level == 2 else TOP_OF_ATMOSPHERE,
+        mask=None if quality is None else CloudMask(str(quality), bits=bits),
+        left_out=(unmasked(folder, name),) if quality is None else (),
+        taken=date_of(groups[IMAGE].get("DATE_ACQUIRED")),
+        measure=measure,
     )
 
 
@@ -148,7 +155,7 @@ def _level_2_groups(stem: str, images: Mapping[str, Path]) -> Groups:
     """Return what metadata of level 2 would say of the bands: it is the same for every product."""
     match = _LEVEL_2_BAND.fullmatch(f"{stem}_SR_B1")
     groups: dict[str, dict[str, str]] = {_SR_GROUP: {}, _ST_GROUP: {}}
-    groups["IMAGE_ATTRIBUTES"] = {"SENSOR_ID": _SENSORS[match["sensor"].upper()] if match else ""}
+    groups[IMAGE] = {"SENSOR_ID": _SENSORS[match["sensor"].upper()] if match else ""}
     for code in images:
         kind, _, number = code.partition("_B")
         if kind in _LEVEL_2_TERMS and number.isdecimal():
@@ -165,14 +172,19 @@ def _level_2_groups(stem: str, images: Mapping[str, Path]) -> Groups:
 
 def _first_band(groups: Groups, level: int) -> int:
     """Return the number of the sensor's first band: 1, but 4 of MSS on Landsat 1 to 3."""
-    if level == 2 or groups["IMAGE_ATTRIBUTES"]["SENSOR_ID"] != "MSS":
+    if level == 2 or groups[IMAGE]["SENSOR_ID"] != "MSS":
         return 1
-    return 1 if "REFLECTANCE_MULT_BAND_1" in groups[_TOA_GROUP] else 4
+    return 1 if "REFLECTANCE_MULT_BAND_1" in groups[RESCALING] else 4
+
+
+def _measure_of_level_1(groups: Groups) -> str:
+    has_reflectance = any(key.startswith("REFLECTANCE_MULT_BAND_") for key in groups[RESCALING])
+    return TOP_OF_ATMOSPHERE if has_reflectance else RADIANCE
 
 
 def _sun_height(groups: Groups, stem: str) -> float:
     """Return the sine of the sun's elevation; raises SourceError for a product of the night."""
-    height = math.sin(math.radians(finite(groups["IMAGE_ATTRIBUTES"]["SUN_ELEVATION"])))
+    height = math.sin(math.radians(finite(groups[IMAGE]["SUN_ELEVATION"])))
     if height <= 0:
         raise SourceError(
             f"{stem} was taken at night and has no reflectance", remedy="take one of the day"
@@ -180,18 +192,19 @@ def _sun_height(groups: Groups, stem: str) -> float:
     return height
 
 
-def _terms(groups: Groups, code: str, level: int, height: float) -> tuple[float, float] | None:
+def _terms(groups: Groups, code: str, measure: str, height: float) -> tuple[float, float] | None:
     """Return scale and offset of a band file; None for a file that is not a reflective band."""
-    if level == 2:
+    if measure == SURFACE:
         group, number, kind = (
             (_ST_GROUP, code, "TEMPERATURE")
             if code.startswith("ST_B")
             else (_SR_GROUP, code.removeprefix("SR_B"), "REFLECTANCE")
         )
     else:
-        group, number, kind = _TOA_GROUP, code.removeprefix("B"), "REFLECTANCE"
+        kind = "REFLECTANCE" if measure == TOP_OF_ATMOSPHERE else "RADIANCE"
+        group, number = RESCALING, code.removeprefix("B")
     values = groups[group]
-    if f"{kind}_MULT_BAND_{number}" not in values:
+    if f"{kind}_MULT_BAND_{number}" not in values or "_VCID_" in number:
         return None  # thermal bands of level 1, quality bands
     scale = finite(values[f"{kind}_MULT_BAND_{number}"])
     offset = finite(values[f"{kind}_ADD_BAND_{number}"])

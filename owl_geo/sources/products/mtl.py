@@ -1,4 +1,7 @@
-"""The metadata of a Landsat product, MTL, in its three forms: text, XML and JSON."""
+"""The metadata of a Landsat product, MTL, in its three forms: text, XML and JSON.
+
+Groups are named as in Collection 2, whatever the product calls them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from defusedxml.ElementTree import parse as parse_xml
 from owl_geo.errors import SourceError
 
 Groups = Mapping[str, Mapping[str, str]]  # values by group and key
+
+CONTENTS, IMAGE, RESCALING = "PRODUCT_CONTENTS", "IMAGE_ATTRIBUTES", "LEVEL1_RADIOMETRIC_RESCALING"
 
 
 def is_mtl(path: Path) -> bool:
@@ -33,8 +38,20 @@ def read_mtl(files: Sequence[Path]) -> tuple[Path, Groups] | None:
                 raise
             continue
         if groups:
-            return path, groups
+            return path, _renamed(groups)
     return None
+
+
+def _renamed(groups: Groups) -> Groups:
+    """Return groups as Collection 2 names them; what is older keeps the sensor elsewhere."""
+    product = groups.get("PRODUCT_METADATA")
+    if product is None:
+        return groups
+    return {
+        CONTENTS: {"COLLECTION_NUMBER": "", **groups.get("METADATA_FILE_INFO", {})},
+        IMAGE: {**product, **groups.get("IMAGE_ATTRIBUTES", {})},
+        RESCALING: groups.get("RADIOMETRIC_RESCALING", {}),
+    }
 
 
 def _read_text(path: Path) -> dict[str, dict[str, str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from owl_geo.sources.bands import Band
 
 SURFACE, TOP_OF_ATMOSPHERE = "surface reflectance", "top-of-atmosphere reflectance"
+RADIANCE = "top-of-atmosphere radiance"
 
 
 @dataclass(frozen=True)

@@ -73,12 +73,68 @@ def test_landsat_scenes_of_two_missions_by_common_name(tmp_path: Path) -> None:
     assert patches[:, :, 0, 0] == pytest.approx(expected, abs=1e-6)
 
 
+_RADIANCE = "RADIANCE_MULT_BAND_{0} = 0.5\n    RADIANCE_ADD_BAND_{0} = -2.0\n"
+
+
+def _of_old(folder: Path, collection: str, *, reflectance: bool = True) -> Path:
+    """Write of a product what it would be in Collection 1, or before ("")."""
+    metadata = next(folder.glob("*_MTL.txt"))
+    text = metadata.read_text()
+    sensor = text[text.index("    SPACECRAFT_ID") : text.index("    SUN_ELEVATION")]
+    product = f"  GROUP = PRODUCT_METADATA\n{sensor}    DATE_ACQUIRED = 2017-08-13\n"
+    number = f"    COLLECTION_NUMBER = {collection}\n" if collection else ""
+    text = text.replace(sensor, "").replace("LEVEL1_RADIOMETRIC", "RADIOMETRIC")
+    text = text.replace("LANDSAT_METADATA_FILE", "L1_METADATA_FILE")
+    if not reflectance:
+        kept = [line for line in text.splitlines() if "REFLECTANCE_" not in line]
+        radiance = "".join(_RADIANCE.format(n) for n in ("1", "2", "3", "4", "5", "7", "6_VCID_1"))
+        text = "\n".join(kept).replace(" = RADIOMETRIC_RESCALING\n", f"\\g\n{radiance}", 1)
+        text = text.replace("\\g", " = RADIOMETRIC_RESCALING")
+    head, _, rest = text.partition("\n")
+    about = f"  GROUP = METADATA_FILE_INFO\n{number}  END_GROUP = METADATA_FILE_INFO\n"
+    metadata.write_text(f"{head}\n{about}{product}  END_GROUP = PRODUCT_METADATA\n{rest}")
+    quality = next(folder.glob("*_QA_PIXEL.TIF"))
+    quality.rename(quality.with_name(quality.name.replace("QA_PIXEL", "BQA")))
+    return folder
+
+
+@pytest.mark.parametrize("sensor", ["OLI_TIRS", "TM"])
+@pytest.mark.parametrize(("bit", "bad"), [(0, 1), (4, 1), (8, 1), (12, 1), (5, 0), (7, 0), (10, 0)])
+def test_landsat_of_collection_1(sensor: str, bit: int, bad: int, tmp_path: Path) -> None:
+    quality = np.full((64, 64), 1 << 6, np.uint16)
+    quality[32:, :16] = 1 << bit
+    folder = _of_old(make_landsat(tmp_path, 1, sensor=sensor, quality=quality), "01")
+    scene = describe_scene(folder)
+    assert scene.kind == "Landsat Collection 1 level 1"
+    assert scene.date_of(scene.default) == datetime.date(2017, 8, 13)
+    source = GeoTiffSource(folder, min_valid=0.1)
+    first = 2 if sensor == "OLI_TIRS" else 1
+    pixels = np.arange(first, first + 4) * 1000.0 + 40
+    patch = source.read([f"{folder.name}/32/32"])[0]
+    assert patch[:, 8, 0] == pytest.approx((2.0e-05 * pixels - 0.1) / 0.5, abs=1e-6)
+    assert source.index["valid_fraction"].to_numpy()[2] == 1.0 - 0.5 * bad
+
+
+def test_landsat_of_before_the_collections_gives_radiance(tmp_path: Path) -> None:
+    folder = _of_old(make_landsat(tmp_path, 1, sensor="ETM"), "", reflectance=False)
+    thermal = next(folder.glob("*_B6.TIF"))
+    thermal.rename(thermal.with_name(thermal.name.replace("_B6.", "_B6_VCID_1.")))
+    scene = describe_scene(folder)
+    assert scene.measure == "top-of-atmosphere radiance"
+    assert [band.name for band in scene.bands] == ["B1", "B2", "B3", "B4", "B5", "B7"]
+    assert scene.mask is None and "clouds are not masked" in scene.left_out[0]  # of other bits
+    patch = GeoTiffSource(folder).read([f"{folder.name}/32/0"])[0]
+    assert patch[:, 8, 0].tolist() == [0.5 * (1000 * n + 40) - 2 for n in (1, 2, 3, 4)]
+
+
 def test_damaged_landsat_products(tmp_path: Path) -> None:
     folder = make_landsat(tmp_path)
     metadata = next(folder.glob("*_MTL.txt"))
     text = metadata.read_text()
     metadata.write_text(text.replace("SENSOR_ID", "SENSOR"))
-    with pytest.raises(SourceError, match="lacks what Landsat Collection 2 has in it"):
+    with pytest.raises(
+        SourceError, match="lacks what the metadata of a Landsat product have in them: 'SENSOR_ID'"
+    ):
         GeoTiffSource(folder)
     metadata.write_text(text)
     (folder / "LT05_other_MTL.txt").write_text(text)
@@ -186,7 +242,7 @@ def test_landsat_of_level_1_without_metadata_has_no_quality_files_among_its_band
 def test_metadata_of_level_1_that_say_nothing_are_refused(tmp_path: Path) -> None:
     folder = make_landsat(tmp_path, 1)
     next(folder.glob("*_MTL.txt")).write_text("")
-    with pytest.raises(SourceError, match=r"lacks what Landsat .*; fetch LC08_.*_MTL.txt"):
+    with pytest.raises(SourceError, match=r"a sensor that is known; fetch LC08_.*_MTL.txt"):
         GeoTiffSource(folder)
 
 
