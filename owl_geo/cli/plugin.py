@@ -84,6 +84,8 @@ def install(profile: str | None, profiles_path: Path | None) -> None:
 def zip_(out: Path) -> None:
     """Make a zip for QGIS's plugin manager (Install from ZIP), and print its path."""
     source = plugin_folder()
+    if not out.parent.is_dir():
+        raise OwlError(f"cannot write {out}: its folder does not exist", remedy="make it first")
     with (
         writing_file(out) as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
