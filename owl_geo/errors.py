@@ -163,6 +163,10 @@ def printable(text: str) -> str:
 # Errors that a path causes, wherever it is used first.
 _PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
 
+# Errors of a disk, a quota or a limit that leaves no room for what is written. Windows has no
+# quota with a number of its own.
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+
 
 def system_error(error: Exception) -> OwlError | None:
     """Return what to say of what the system lacks or refuses, or None for any other error."""
@@ -174,7 +178,7 @@ def system_error(error: Exception) -> OwlError | None:
     if error.errno in _PATH_ERRORS and error.filename is not None:
         what = f"{brief(str(error.filename))}: {error.strerror}"
         return OwlError(what, remedy="choose another path")
-    if error.errno == errno.ENOSPC:
+    if error.errno in (*NO_ROOM, errno.EIO):
         return OwlError(f"cannot write the output: {error.strerror}")
     if error.errno == errno.ENOENT and error.filename is None and _is_nowhere():
         return OwlError("the folder you are in no longer exists", remedy="change to one that does")

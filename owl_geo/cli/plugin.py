@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from owl_geo.cli import options as opt
+from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import OwlError, did_you_mean
 
 NAME = "owl_geo_labeler"
@@ -83,18 +84,17 @@ def install(profile: str | None, profiles_path: Path | None) -> None:
 def zip_(out: Path) -> None:
     """Make a zip for QGIS's plugin manager (Install from ZIP), and print its path."""
     source = plugin_folder()
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in _files(source):
-                entry = zipfile.ZipInfo(f"{NAME}/{path.relative_to(source).as_posix()}", _ZIP_TIME)
-                entry.external_attr = 0o644 << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, path.read_bytes())
-        partial.replace(out)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OwlError(f"cannot write {out}: {error.strerror or error}") from error
+    if not out.parent.is_dir():
+        raise OwlError(f"cannot write {out}: its folder does not exist", remedy="make it first")
+    with (
+        writing_file(out) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for path in _files(source):
+            entry = zipfile.ZipInfo(f"{NAME}/{path.relative_to(source).as_posix()}", _ZIP_TIME)
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
     click.echo(out)
 
 

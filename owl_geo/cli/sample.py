@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from owl_geo.cli import options as opt
-from owl_geo.errors import OwlError
+from owl_geo.disk.atomic import writing_file
+from owl_geo.errors import OwlError, RunError
 
 FILES = (
     *("scene.tif", "area.osm", "truth.gpkg", "README.md"),
@@ -62,19 +64,21 @@ def _copy(folder: Path) -> None:
         raise OwlError(f"{folder} is a file", remedy="name a folder")
     if folder.is_dir() and any(folder.iterdir()):
         raise OwlError(f"{folder} is not empty", remedy="name a new folder")
+    is_new = not folder.exists()
     written: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
-            (folder / name).parent.mkdir(exist_ok=True)
             written.append(folder / name)
-            shutil.copyfile(source / name, folder / name)
-    except OSError as error:
+            with writing_file(folder / name) as partial:
+                shutil.copyfile(source / name, partial)
+    except BaseException as error:
         for path in written:
-            path.unlink(missing_ok=True)
-            if path.parent != folder:
-                path.parent.rmdir()
-        reason = error.strerror or str(error)
-        raise OwlError(
-            f"cannot write {folder}: {reason}", remedy="name a folder that you can write to"
-        ) from error
+            with suppress(OSError):  # the folder could not be made
+                path.unlink(missing_ok=True)
+        folders = {path.parent for path in written} - {folder}
+        for made in (*folders, *([folder] if is_new else [])):
+            with suppress(OSError):
+                made.rmdir()
+        if isinstance(error, RunError):
+            raise OwlError(error.message, remedy="name a folder that you can write to") from error
+        raise

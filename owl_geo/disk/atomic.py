@@ -6,12 +6,14 @@ import errno
 import os
 import secrets
 import shutil
+import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from owl_geo.errors import BatchError, BusyError, RunError
+from owl_geo.errors import NO_ROOM, BatchError, BusyError, RunError
 
 
 @contextmanager
@@ -26,7 +28,8 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         partial, old = (target.with_name(prefix + secrets.token_hex(4)) for _ in range(2))
         partial.mkdir()
         try:
-            yield partial
+            with room_for(partial):
+                yield partial
             _flush(partial)
             if replace and target.exists():
                 target.rename(old)
@@ -55,7 +58,8 @@ def replacing_files(folder: Path, waiting: str) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)  # from a process that was killed
         partial.mkdir()
         try:
-            yield partial
+            with room_for(partial):
+                yield partial
             _flush(partial)
             partial.rename(folder / waiting)
             _flush_names(folder)
@@ -101,7 +105,8 @@ def writing_file(target: Path, *, shared: bool = False, parents: bool = True) ->
         partial = target.with_name(f".{target.stem}.partial{mark}{target.suffix}")
         partial.unlink(missing_ok=True)
         try:
-            yield partial
+            with room_for(target.parent):
+                yield partial
             flush(partial)
             partial.replace(target)
             _flush_names(target.parent)
@@ -153,6 +158,52 @@ def check_space(folder: Path, n: int) -> None:
     """Raise OSError if the disk has fewer than ``n`` bytes left, before writing a large file."""
     if shutil.disk_usage(folder).free < n:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+_BLOCK = 2**20  # bytes
+
+
+@contextmanager
+def room_for(folder: Path, n: int = _BLOCK) -> Iterator[None]:
+    """Raise the system's own OSError where a library fails because a folder has no room for more.
+
+    Libraries have words of their own for that, or end with some mishap that follows from it. Where
+    they give no number of an error, ``n`` bytes are written to the folder, because a quota or the
+    largest size of a file leaves less room than the disk has.
+    """
+    try:
+        yield
+    except (OSError, BatchError, RuntimeError, sqlite3.Error) as error:
+        root = _root(error)
+        if not isinstance(root, OSError) or root.errno is None:
+            _check_room(folder, n)
+        raise
+
+
+def check_end(file: Path) -> None:
+    """Raise OSError where a file that a library wrote cannot grow, so that its end may be missing.
+
+    GDAL does not tell of an error in the last bytes, which it writes as it closes some formats.
+    """
+    size = file.stat().st_size
+    with file.open("r+b") as handle:
+        handle.seek(size)
+        handle.write(bytes(_BLOCK))
+        handle.flush()
+        os.fsync(handle.fileno())
+        handle.truncate(size)
+
+
+def _check_room(folder: Path, n: int) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            for begin in range(0, n, _BLOCK):
+                file.write(bytes(min(_BLOCK, n - begin)))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
 
 
 def flush(file: Path) -> None:
@@ -229,11 +280,21 @@ def disk_errors(path: Path) -> Iterator[None]:
             f"cannot write {path}: its name is not text in UTF-8", remedy="choose another name"
         ) from error
     except (OSError, BatchError) as error:  # a BatchError names the temporary folder
-        raise RunError(f"cannot write {path}: {_reason(error)} (nothing was changed)") from error
+        raise RunError(
+            f"cannot write {path}: {_reason(error)} (nothing there was changed)"
+        ) from error
 
 
 def _reason(error: BaseException) -> str:
     """Return the system's own message, without what libraries add to it."""
+    error = _root(error)
+    if isinstance(error, OSError) and error.errno is not None and error.errno in NO_ROOM:
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the error that an error was raised from, and so on."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return getattr(error, "strerror", None) or str(error)
+    return error

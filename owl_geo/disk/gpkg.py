@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from owl_geo.disk.atomic import flush
-from owl_geo.disk.polygons import stream
+from owl_geo.disk.atomic import flush, room_for
+from owl_geo.disk.polygons import room_of, stream
 
 FEATURE_ID = "fid"
 GEOMETRY = "geom"
@@ -143,14 +143,15 @@ def _making(
     """Yield where to write a layer of n features; check it, finish it and give it its name."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         made = Path(folder) / "new.gpkg"
-        yield made
-        with closing(connect(made, "rw")) as connection:
-            _check_whole(connection, layer, n, spatial_index)
-            if finish is not None:
-                connection.execute("BEGIN")
-                finish(connection)
-                connection.execute("COMMIT")
-        flush(made)
+        with room_for(made.parent, room_of(n)):
+            yield made
+            with closing(connect(made, "rw")) as connection:
+                _check_whole(connection, layer, n, spatial_index)
+                if finish is not None:
+                    connection.execute("BEGIN")
+                    finish(connection)
+                    connection.execute("COMMIT")
+            flush(made)
         _publish(made, path)
 
 

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from owl_geo.disk.atomic import check_end, room_for
+
 GEOMETRY = "geometry"
 _POLYGON = np.dtype(  # well-known binary, little-endian: one ring of five points
     [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4"), ("xy", "<f8", (5, 2))]
@@ -63,11 +65,30 @@ def write(
                 writer.write_batch(part.replace_schema_metadata(schema.metadata))
         return
     driver, options = _DRIVERS[path.suffix.lower()]
+    with room_for(path.parent, room_of(n)):
+        stream(path, schema, parts, crs=crs, driver=driver, layer_options=options)
+        check_end(path)
+        if _count(path) != n:
+            raise OSError("the file is incomplete (is the disk full?)")
+
+
+def room_of(n: int) -> int:
+    """Return the bytes that n polygons take with their attributes, or rather more."""
+    return 2**20 + 512 * n
+
+
+def _count(path: Path) -> int | None:
+    """Return how many polygons can be read back, None where there is one that cannot.
+
+    A file's own count is in its header, and says nothing of what follows.
+    """
     import pyogrio
 
-    stream(path, schema, parts, crs=crs, driver=driver, layer_options=options)
-    if pyogrio.read_info(path, force_feature_count=True)["features"] != n:
-        raise OSError("the file is incomplete (is the disk full?)")
+    try:
+        with pyogrio.open_arrow(path, use_pyarrow=True) as (_, parts):
+            return sum(len(part) for part in parts)
+    except (RuntimeError, OSError, ValueError):  # GDAL's errors, and pyarrow's
+        return None
 
 
 def stream(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from owl_geo.disk.atomic import disk_errors
+from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import ConfigError, brief, check_list
 from owl_geo.evaluation import compare as searches
 from owl_geo.evaluation import plots
@@ -104,8 +104,8 @@ def compare(
     summary = tables.summary(records, baseline, budgets)
     tables.write_csv(records, out / "records.csv")
     tables.write_csv(summary, out / "summary.csv")
-    with disk_errors(out):
-        (out / "summary.md").write_text(tables.markdown(summary), encoding="utf-8")
+    with writing_file(out / "summary.md") as partial:
+        partial.write_text(tables.markdown(summary), encoding="utf-8")
     drawn = plots.plot_curves(records, out, baseline=baseline, svg=svg)
     drawn += plots.plot_differences(records, out, baseline=baseline, svg=svg)
     return Comparison(records, summary, tuple(drawn), left_out)

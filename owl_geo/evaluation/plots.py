@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from owl_geo.disk.atomic import disk_errors
+from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import ConfigError, suggestion
 from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (
@@ -313,12 +313,12 @@ def _save(figure: Figure, folder: Path, name: str, svg: bool) -> list[Path]:
     from matplotlib import rc_context
 
     written = []
-    with disk_errors(folder), rc_context({"svg.hashsalt": "owl-geo"}):
-        folder.mkdir(parents=True, exist_ok=True)
+    with rc_context({"svg.hashsalt": "owl-geo"}):
         for suffix in ("png", "svg") if svg else ("png",):
             path = folder / f"{name}.{suffix}"
             omitted = {"Date": None} if suffix == "svg" else {"Software": None}
-            figure.savefig(path, dpi=_PNG_DPI, metadata=omitted, facecolor="white")
+            with writing_file(path) as partial:
+                figure.savefig(partial, dpi=_PNG_DPI, metadata=omitted, facecolor="white")
             written.append(path)
     return written
 

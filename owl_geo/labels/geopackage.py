@@ -21,6 +21,7 @@ from pyproj import CRS
 from pyproj.exceptions import ProjError
 
 from owl_geo.disk import gpkg
+from owl_geo.disk.atomic import room_for
 from owl_geo.errors import RunError
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels.base import (
@@ -125,7 +126,7 @@ class GeoPackageLabels(LabelStore):
         """Store the answers that are new in one transaction; see ``LabelStore``."""
         if not answers:
             return Appended(new=0, unchanged=0)
-        with self._one_line("write"):
+        with self._one_line("write"), room_for(self.path.parent):
             if not self.path.exists():
                 self._create()
             gpkg.clear_made(self.path)
@@ -148,7 +149,11 @@ class GeoPackageLabels(LabelStore):
         if not self.path.exists():
             return
         target = crs_of(GEOGRAPHIC)
-        with self._one_line("write"), self._open() as connection:
+        with (
+            self._one_line("write"),
+            room_for(self.path.parent),
+            self._open() as connection,
+        ):
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")
             column, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)

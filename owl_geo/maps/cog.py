@@ -18,7 +18,7 @@ from pyproj import CRS
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from owl_geo.disk.atomic import check_space, writing_file
+from owl_geo.disk.atomic import check_space, room_for, writing_file
 from owl_geo.maps.style import class_colours
 from owl_geo.types import AnyArray, SceneGrid
 
@@ -67,6 +67,7 @@ def write_map(
     with ExitStack() as stack:
         partial = stack.enter_context(writing_file(path))
         check_space(path.parent, _bytes(grid, kind))
+        stack.enter_context(room_for(path.parent, _bytes(grid, kind)))
         folder = Path(stack.enter_context(_scratch(path.parent)))
         plain = folder / "plain.tif"
         with _open(plain, grid, kind) as dataset:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from pyproj import CRS
 
-from owl_geo.disk.atomic import finish_replacing, locked
+from owl_geo.disk.atomic import file_state, finish_replacing, locked
 from owl_geo.errors import BusyError, RunError, SourceError
 from owl_geo.ground.same_ground import are_shown
 from owl_geo.labels import AnsweredRun, LabelStore, newest_answers, open_store, settled
@@ -28,7 +28,7 @@ from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
-from owl_geo.run_folder.paths import FEATURES, LOCK, WAITING, RunPaths, no_run
+from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, WAITING, RunPaths, no_run
 from owl_geo.run_folder.records import Round, grid_record
 from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings import owl_toml
@@ -68,7 +68,7 @@ class Run:
         if why_not is not None:
             raise why_not
         self._finish_addition()
-        self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
+        self.settings: Settings = self._read_settings()
 
     def __repr__(self) -> str:
         return f"Run({str(self.called)!r})"
@@ -77,6 +77,10 @@ class Run:
     def of(cls, run: AnyRun) -> Run:
         """Return the run itself if one is given, or else open the run in a folder."""
         return run if isinstance(run, Run) else cls(run)
+
+    def _read_settings(self) -> Settings:
+        self._indexed = file_state(self.path / INDEX)  # before, so that a change since is noticed
+        return owl_toml.load(self.path / owl_toml.FILE_NAME)
 
     @cached_property
     def settings_here(self) -> Settings:
@@ -88,7 +92,7 @@ class Run:
     @cached_property
     def index(self) -> PatchIndex:
         """What was computed from the pool when the run was made."""
-        return PatchIndex(self.path, self.settings, self.settings_here)
+        return PatchIndex(self.path, self.settings, self.settings_here, self._indexed)
 
     @property
     def patches(self) -> pd.DataFrame:

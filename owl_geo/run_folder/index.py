@@ -14,7 +14,8 @@ import pyarrow
 from pyproj import CRS
 
 from owl_geo.batches import PoolGrids
-from owl_geo.errors import RunError
+from owl_geo.disk.atomic import FileState, file_state
+from owl_geo.errors import BusyError, RunError
 from owl_geo.ground.footprints import common_crs, footprints
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
@@ -34,11 +35,15 @@ _NAMED = 4  # how many changed settings a message names
 class PatchIndex:
     """Everything that was computed from the pool when the run was made; files are read on demand.
 
-    Raises RunError if a file is missing or damaged.
+    ``indexed`` is the state of index.json before the settings were read. Raises RunError if a file
+    is missing or damaged, BusyError where another process has replaced the files since.
     """
 
-    def __init__(self, folder: Path, settings: Settings, settings_here: Settings) -> None:
+    def __init__(
+        self, folder: Path, settings: Settings, settings_here: Settings, indexed: FileState
+    ) -> None:
         self._folder = folder
+        self._indexed = indexed
         self._settings = settings
         self._settings_here = settings_here
 
@@ -56,6 +61,7 @@ class PatchIndex:
         if self.record.made_from != fingerprint(self._settings):
             moved = self.record.made_from_elsewhere == fingerprint(self._settings, places=False)
             if not moved or self.scenes.changed:
+                self._check_not_replaced()
                 toml, what = self._folder / owl_toml.FILE_NAME, self._changed_settings()
                 raise RunError(
                     f"{toml}: {what} changed since the patch index was made",
@@ -125,11 +131,13 @@ class PatchIndex:
         """The content of index.json."""
         path = self._required(INDEX)
         try:
-            return IndexRecord.read(path)
+            record = IndexRecord.read(path)
         except DAMAGE as error:
             raise RunError(
                 f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
             ) from error
+        self._check_not_replaced()
+        return record
 
     @cached_property
     def scenes(self) -> SceneFiles:
@@ -188,11 +196,24 @@ class PatchIndex:
     def _table(self, name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
         path = self._required(name)
         try:
-            return read(path)
+            table = read(path)
         except (OSError, ValueError, pyarrow.ArrowException) as error:
             raise RunError(
                 f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
             ) from error
+        self._check_not_replaced()
+        return table
+
+    def _check_not_replaced(self) -> None:
+        """Raise BusyError where what is read next, or was read, is not of one and the same pool.
+
+        Of the files that replace others, index.json is put in place first.
+        """
+        if file_state(self._folder / INDEX) != self._indexed:
+            raise BusyError(
+                f"{self._folder} was changed by another command since it was opened",
+                remedy="give this one again; in Python, open the run again",
+            )
 
     def _required(self, name: str) -> Path:
         path = self._folder / name

@@ -103,7 +103,7 @@ class KeptRun(Run):
         if state == self._state:
             self.__dict__.pop("labels", None)  # whoever keeps the answers is asked anew
             return False
-        settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
+        settings = self._read_settings()
         same_pool = self._state is not None and state.index == self._state.index
         same = same_pool and settings == self.settings
         self._state = state

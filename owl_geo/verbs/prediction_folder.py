@@ -86,6 +86,8 @@ class PredictionFolder:
         """Write a scene's predictions and record that it is finished; raises RunError."""
         check_still_there(self.path)
         file, legend = self.files[scene], legend_of(self.run)
+        if self.record.scenes.pop(scene, None) is not None:
+            self.record.write()  # what it names may soon be of two models, if this is cut short
         write_table(
             table_path(self.path, file),
             self.run.patches["patch_id"],
@@ -102,9 +104,14 @@ class PredictionFolder:
 
     def forget(self, scenes: Collection[str]) -> None:
         """Delete predictions that are out of date; raises RunError."""
-        for name in set(scenes) & set(self.record.scenes):
-            file = self.record.scenes.pop(name)["file"]
-            self.record.write()
+        for name in scenes:
+            entry = self.record.scenes.pop(name, None)
+            if entry is not None:
+                self.record.write()
+            # without an entry, there may be what was written before a process was killed
+            file = self.files.get(name) if entry is None else entry["file"]
+            if file is None:
+                continue
             with disk_errors(self.path):
                 for output in outputs().values():
                     output.forget_scene(self.path, file)
@@ -139,6 +146,9 @@ class PredictionFolder:
             areas,
             list(self.run.settings.concepts),
         )
+        if self.record.whole:
+            self.record.whole = ""
+            self.record.write()  # as for a scene
         for output in outputs().values():
             output.write_whole(self.path, finished)
         self.record.whole = made_from

@@ -39,7 +39,7 @@ def test_a_folder_appears_where_nothing_stands_or_an_empty_one(
 def test_a_full_folder_is_replaced_only_when_told_to(tmp_path: Path) -> None:
     target = tmp_path / "run"
     write(target, "first", replace=False)
-    with pytest.raises(RunError, match=r"cannot write .*run: .* .nothing was changed"):
+    with pytest.raises(RunError, match=r"cannot write .*run: .* .nothing there was changed"):
         write(target, "second", replace=False)
     assert contents(tmp_path) == {"run/file": "first"}
     write(target, "third", replace=True)

@@ -33,6 +33,6 @@ def test_a_full_disk_is_named_and_no_sql_is_shown(
         gpkg.create(partial, frame, "like", spatial_index=True)
     assert str(caught.value) == (
         f"cannot write {path}: no such table: gpkg_contents (is the disk full?) "
-        "(nothing was changed)"
+        "(nothing there was changed)"
     )
     assert list(tmp_path.iterdir()) == []

@@ -89,6 +89,10 @@ def make_stages(forks: Forks) -> dict[str, Stage]:
     stage("train", known, "query", "run")
     stage("predict", known, "predict", "run")
     stage("add", known, "add", "run", "--scene", "b.tif")
+    stage("patches", known, "patches", "run", "run/grid.fgb")
+    stage("export", known, "labels", "export", "run", "run/answers.gpkg")
+    stage("like", known, "like", "run", "a/0/0")
+    stage("classes", known, "classes", "add", "run", "quarry")
     edited = folder / "edited"
     shutil.copytree(known, edited)
     text = (edited / "owl.toml").read_text(encoding="utf-8")

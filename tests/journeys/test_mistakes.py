@@ -167,7 +167,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("predict Run", ["no answer to learn from yet", "owl-geo ingest"]),
         (f"init {300 * 'x'} --scene scene.tif", ["File name too long; choose another path"]),
         (f"query {300 * 'x'}", ["File name too long; choose another path"]),
-        ("init ring/Run --scene scene.tif", ["cannot write ring/Run", "nothing was changed"]),
+        ("init ring/Run --scene scene.tif", ["cannot write ring/Run", "nothing there was changed"]),
     ],
 )
 def test_what_can_be_mended(typed, taught, made, monkeypatch, capsys) -> None:

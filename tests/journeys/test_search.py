@@ -528,7 +528,7 @@ class TestRunFolder:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(atomic.os, "fsync", full)
-        with pytest.raises(RunError, match=r"No space left on device .nothing was changed"):
+        with pytest.raises(RunError, match=r"No space left on device .nothing there was changed"):
             query(run)
         monkeypatch.undo()
         monkeypatch.setattr(checkpoint, "save_file", failing_to_save)

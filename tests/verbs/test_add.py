@@ -12,7 +12,7 @@ from rasterio.transform import from_origin
 from rasters import ORIGIN, coordinates, make_safe, write_raster
 
 from owl_geo import Run, add, init
-from owl_geo.errors import RunError
+from owl_geo.errors import BusyError, RunError
 from owl_geo.verbs.init import update
 
 SIZE = 8  # pixels; a scene of 32 pixels has 16 patches
@@ -89,3 +89,16 @@ def test_a_scene_without_a_mask_joins_any_run(masked: bool, folder: Path) -> Non
     mask = {"mask": str(folder / "a_mask.tif")} if masked else {}
     run = made(folder, {"path": str(folder / "a.tif")} | mask, [CLOUD] if masked else [])
     assert add(run.path, [str(folder / "b.tif")]).patches == 16
+
+
+@pytest.mark.parametrize("read", ["nothing", "record"])
+def test_a_run_that_another_command_adds_to_is_not_read_in_halves(read: str, folder: Path) -> None:
+    """What was read last was of the larger pool, and the line wanted owl.toml to be restored."""
+    run = made(folder, {"path": str(folder / "a.tif")}, [])
+    opened = Run(run.path)
+    if read == "record":
+        assert opened.grids.keys() == {"a"}
+    add(run.path, [str(folder / "b.tif")])
+    with pytest.raises(BusyError, match=r"changed by another command since it was opened; give"):
+        _ = opened.patches
+    assert set(Run(run.path).patches["scene"]) == {"a", "b"}

@@ -20,6 +20,7 @@ from searches import label
 
 import owl_geo
 from owl_geo import OwlError, Run
+from owl_geo.maps.outputs import outputs
 from owl_geo.verbs.predict import predict, predictions
 from owl_geo.work.cluster import opened
 
@@ -64,6 +65,49 @@ def test_settings_that_matter_make_it_anew(tmp_path) -> None:
     settings.write_text(text.replace('measure = "entropy"', 'measure = "margin"'), encoding="utf-8")
     assert predict(Run(run.path)).done == ("a", "b", "c")
     assert table(run.path / "predictions")["uncertainty"].max() <= 1
+
+
+class Cut(BaseException):
+    """Stands for whatever ends a process."""
+
+
+def cut_short(output: str, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """End whatever writes an output before it does."""
+
+    def cut(*_: object) -> None:
+        raise Cut
+
+    monkeypatch.setattr(type(outputs()[output]), method, cut)
+
+
+def test_maps_of_another_model_that_were_cut_short_are_no_longer_up_to_date(tmp_path) -> None:
+    """They were: half of a scene's files were of the other model, and so were the hectares."""
+    run = answered(tmp_path / "run")
+    made = predict(run)
+    before = pixels(made.folder)
+    settings = run.path / "owl.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace('measure = "entropy"', 'measure = "margin"'), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):
+        cut_short("class", "write_scene", patch)
+        predict(Run(run.path))
+    assert predictions(run).keys() == {"b", "c"}
+    settings.write_text(text, encoding="utf-8")
+    again = predict(Run(run.path))
+    assert (again.done, again.skipped) == (("a",), ("b", "c"))
+    assert pixels(again.folder) == before
+    assert again.area == made.area
+
+
+def test_a_layer_of_another_threshold_that_was_cut_short_is_made_again(tmp_path) -> None:
+    run = answered(tmp_path / "run")
+    made = predict(run, top=20)
+    assert len(gpd.read_file(made.patches)) == 20
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):
+        cut_short("areas", "write_whole", patch)
+        predict(run, top=30)
+    assert len(gpd.read_file(made.patches)) == 30
+    assert len(gpd.read_file(predict(run, top=20).patches)) == 20
 
 
 KILLED = """
@@ -208,6 +252,18 @@ def test_an_old_map_of_a_scene_that_fails_is_no_more(partly_answered) -> None:
     summary = predict(Run(run.path), device="cpu", on_error="skip", overwrite=True)
     assert summary.failed.keys() == {broken} and summary.done == ("a", "c")
     assert not list(folder.glob(f"*/{broken}.*"))
+
+
+def test_what_was_cut_short_of_a_scene_that_fails_now_goes(partly_answered) -> None:
+    run, _ = partly_answered
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):
+        cut_short("class", "write_scene", patch)
+        predict(run, scenes=["b"])
+    folder = run.path / "predictions"
+    assert (folder / "probability/b.tif").exists()
+    spoil(run, "b", "gone")
+    assert predict(Run(run.path), on_error="skip").failed.keys() == {"b"}
+    assert not (folder / "probability/b.tif").exists()
 
 
 def test_a_model_cannot_learn_from_a_scene_that_is_gone(tmp_path) -> None:
