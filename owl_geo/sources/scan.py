@@ -259,12 +259,18 @@ def _validity(
     for part in cut:
         windows = part.inside
         whole = Chunk(0, 0, 0, 0, 0, len(windows))
-        if len(windows) == 0 or part.scene.always_valid:
+        if len(windows) == 0:
             yield part, whole, None
             continue
         shape = part.scene.chunk_shape(size)
         try:
             with part.scene.reader() as reader:
+                if not part.scene.is_seen_whole:  # a file that was cut off lacks its end
+                    for chunk in chunks(windows.take(slice(-1, None)), *shape):
+                        reader.pixels(chunk)
+                if part.scene.always_valid:
+                    yield part, whole, None
+                    continue
                 for chunk in chunks(windows, *shape):
                     yield part, chunk, reader.valid(chunk)
         except SourceError as error:
