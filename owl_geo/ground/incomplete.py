@@ -6,6 +6,7 @@ GDAL reads what is there, and says nothing.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +25,15 @@ _SHX_MARK = 9994
 _RECORD_HEADER = 8  # bytes
 _FROM_SERVERS = (".json", ".geojson", ".gml", ".xml")
 _SEQUENCES = (".geojsonl", ".geojsons", ".ndjson", ".jsonl")
+_TILES = (".mbtiles", ".pmtiles", ".mvt")
+_HREF = re.compile(  # of a link to another file of KML
+    rb"<(?:\w+:)?NetworkLink\b(?:(?!</(?:\w+:)?NetworkLink>).)*?<(?:\w+:)?href>\s*(.*?)\s*<",
+    re.DOTALL,
+)
+_LINKS = (
+    "it links to other files (NetworkLink), which are not read; save what they show as a file of "
+    "its own, for example in Google Earth"
+)
 _AT_LIMIT = re.compile(rb'"exceededTransferLimit"\s*:\s*true')  # of ArcGIS
 _NUMBERS = (  # of WFS and of OGC API Features, in JSON and in XML
     re.compile(rb'\bnumberMatched"?\s*[:=]\s*"?(\d+)'),
@@ -76,6 +86,13 @@ def what_is_missing(path: str, n: int) -> list[str]:
         return _broken(file)
     if suffix == ".kml":
         return _linked(file)
+    if suffix == ".kmz":
+        return _linked_outside(file)
+    if suffix in _TILES:
+        return [
+            "it holds vector tiles, in which shapes are simplified and may lie off by metres or "
+            "much more; take the layer that they were made from"
+        ]
     if suffix in _SEQUENCES:
         return _unread_lines(file, n)
     return _left_out(file, n) if suffix in _FROM_SERVERS else []
@@ -134,11 +151,22 @@ def _linked(file: Path) -> list[str]:
     with file.open("rb") as opened:
         for part in iter(lambda: opened.read(_CHUNK), b""):
             if sign in before + part:
-                return [
-                    "it links to other files (NetworkLink), which are not read; save what they "
-                    "show as a file of its own, for example in Google Earth"
-                ]
+                return [_LINKS]
             before = part[-len(sign) :]
+    return []
+
+
+def _linked_outside(file: Path) -> list[str]:
+    """Tell of links out of an archive; those within it are followed."""
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+        names = set(archive.namelist())
+        for name in names:
+            if not name.lower().endswith(".kml"):
+                continue
+            for link in _HREF.findall(archive.read(name)):
+                target = posixpath.join(posixpath.dirname(name), link.decode(errors="replace"))
+                if posixpath.normpath(target) not in names:
+                    return [_LINKS]
     return []
 
 

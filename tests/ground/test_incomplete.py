@@ -118,3 +118,12 @@ def test_links_of_kml_to_other_files_are_said(
     assert not caplog.text
     assert read_text(tmp_path / "a.kml", kml(PLACE + LINK)) == 1
     assert "it links to other files (NetworkLink), which are not read" in caplog.text
+
+
+def test_vector_tiles_are_said_to_be_simplified(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.mbtiles"
+    FRAME.to_file(path, driver="MVT", FORMAT="MBTILES")
+    assert len(read_table(str(path)))
+    assert "a.mbtiles: it holds vector tiles, in which shapes are simplified" in caplog.text
