@@ -23,8 +23,9 @@ from owl_geo.sources.embeddings import warn_of_lost_names
 from owl_geo.sources.pixel_sizes import warn_of_mixed_pixels
 from owl_geo.sources.products.families import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
-from owl_geo.sources.scan import SceneSummary, check_mask
+from owl_geo.sources.scan import SceneSummary
 from owl_geo.sources.scene_description import SceneDescription, describe_scene
+from owl_geo.sources.scene_masks import check_mask
 from owl_geo.sources.scene_names import scene_name
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.shown_scenes import shown_scene

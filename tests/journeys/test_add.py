@@ -464,6 +464,20 @@ def test_a_scene_that_was_cut_off_is_noticed_where_no_pixel_can_be_missing(
     assert set(reasons(whole)) == {"b"}
 
 
+def test_new_patches_without_contrast_are_said_to_be_so(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They look like missing data, of which ``init`` warns too."""
+    values = coordinates(64, 64, bands=2) + np.uint16(1)
+    values[:, :32] = 0
+    place = from_origin(ORIGIN[0] + 640, ORIGIN[1], 10, 10)
+    write_raster(folder / "tiles" / "b.tif", values, transform=place, descriptions=("red", "nir"))
+    run = init(folder / "r", settings(folder, "a")).run
+    assert "in every pixel" not in caplog.text
+    add(run.path, [tile(folder, "b")])
+    assert "32 of 64 patches that were looked at, for example b/0/0, are 0 in every" in caplog.text
+
+
 def test_a_scene_without_a_usable_patch_is_done_too(folder: Path) -> None:
     """It need not be looked at again every night."""
     path = folder / "r"

@@ -11,7 +11,8 @@ from owl_geo.settings.sources import ViewSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.editions import check_editions
 from owl_geo.sources.embeddings import warn_of_lost_names
-from owl_geo.sources.scan import check_mask
+from owl_geo.sources.named_bands import of_view
+from owl_geo.sources.scene_masks import check_mask
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.units import warn_of_mixed_units
 from owl_geo.types import EMBEDDING, BandOrigin, BandStatistics
@@ -38,7 +39,8 @@ def open_views(
     for name, view in settings.items():
         try:
             known = () if statistics is None else _known(statistics, name)
-            views.append(_opened(name, view, known))
+            with of_view(name):
+                views.append(_opened(name, view, known))
         except SourceError as error:
             raise SourceError(f"view {name!r}: {error.message}", remedy=error.remedy) from error
     return tuple(views)
