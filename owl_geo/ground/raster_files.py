@@ -171,7 +171,9 @@ def _sample(path: str) -> tuple[AnyArray, BoolArray]:
             pixels = dataset.read(1, out_shape=shape)
             valid = dataset.read_masks(1, out_shape=shape) != 0
         except UNREADABLE as error:
-            raise LayerError(f"cannot read {path}: {error}") from error
+            raise LayerError(
+                f"cannot read {path} (is the file whole?): {error.__cause__ or error}"
+            ) from error
     return pixels, valid & (np.abs(pixels.astype(np.float64)) <= LARGEST)
 
 
