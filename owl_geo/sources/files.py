@@ -163,6 +163,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             offset=offsets[i],
             masked=any(alpha) or not set(masks[i]) <= no_mask,
             alpha=alpha[i],
+            palette=interpreted[i] == ColorInterp.palette,
             bad=i in bad,
             wavelength=waves[i],
             width=widths[i],
