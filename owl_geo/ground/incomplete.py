@@ -20,6 +20,7 @@ from owl_geo.wording import counted
 
 _ENDS = 8192  # bytes at both ends of a file, where servers say how much they left out
 _CHUNK = 2**20
+_SQLITE_HEADER = 100  # bytes
 _SHX_HEADER = 25  # words of four bytes, of which the first is the mark
 _SHX_MARK = 9994
 _RECORD_HEADER = 8  # bytes
@@ -42,10 +43,13 @@ _NUMBERS = (  # of WFS and of OGC API Features, in JSON and in XML
 
 
 def check_is_whole(path: str) -> None:
-    """Raise ValueError for a Shapefile, zipped or not, that ends before its last feature; OSError.
+    """Raise ValueError for a file that ends too early; OSError.
 
-    One whose index is missing or damaged is left to GDAL, which refuses it.
+    That is a Shapefile, zipped or not, that ends before its last feature, and a database of SQLite,
+    such as SpatiaLite's, of which GDAL reads the pages that are there. A Shapefile whose index is
+    missing or damaged is left to GDAL, which refuses it.
     """
+    _check_database(Path(path))
     for size, index in _shapefiles(Path(path)):
         words = np.frombuffer(index[: len(index) // 4 * 4], dtype=">i4")
         if len(words) == 0 or words[0] != _SHX_MARK:
@@ -58,6 +62,22 @@ def check_is_whole(path: str) -> None:
             raise ValueError(
                 f"it ends before {beyond:,} of its {counted(len(places), 'feature')}: fetch it anew"
             )
+
+
+def _check_database(file: Path) -> None:
+    if not file.is_file():
+        return
+    with file.open("rb") as opened:
+        header = opened.read(_SQLITE_HEADER)
+    if len(header) < _SQLITE_HEADER or not header.startswith(b"SQLite format 3\0"):
+        return
+    page = int.from_bytes(header[16:18], "big")
+    size = (2**16 if page == 1 else page) * int.from_bytes(header[28:32], "big")  # bytes
+    is_known = header[24:28] == header[92:96]  # else a program wrote it that leaves it as it was
+    if is_known and file.stat().st_size < size:
+        raise ValueError(
+            f"it has {file.stat().st_size:,} bytes, and its header says {size:,}: fetch it anew"
+        )
 
 
 def _shapefiles(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -88,6 +108,8 @@ def what_is_missing(path: str, n: int) -> list[str]:
         return _linked(file)
     if suffix == ".kmz":
         return _linked_outside(file)
+    if suffix == ".mif":
+        return _without_shapes(file, n)
     if suffix in _TILES:
         return [
             "it holds vector tiles, in which shapes are simplified and may lie off by metres or "
@@ -134,6 +156,19 @@ def _unread_lines(file: Path, n: int) -> list[str]:
         return []
     what = counted(lines - n, "line holds", "lines hold")
     return [f"{what} no feature that can be read (is the file whole?); left out"]
+
+
+def _without_shapes(file: Path, n: int) -> list[str]:
+    """Tell of rows of MapInfo's table of attributes for which there are no shapes."""
+    table = _beside(file, ".mid")
+    if table is None:
+        return []
+    with table.open("rb") as opened:
+        rows = sum(1 for line in opened if line.strip())
+    if rows <= n:  # a value may hold the end of a line
+        return []
+    what = counted(rows, "row")
+    return [f"it has {n:,} of the shapes of the {what} in {table.name} (is the file whole?)"]
 
 
 def _broken(file: Path) -> list[str]:
