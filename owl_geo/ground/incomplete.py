@@ -73,7 +73,8 @@ def _check_database(file: Path) -> None:
         return
     page = int.from_bytes(header[16:18], "big")
     size = (2**16 if page == 1 else page) * int.from_bytes(header[28:32], "big")  # bytes
-    is_known = header[24:28] == header[92:96]  # else a program wrote it that leaves it as it was
+    # else a program wrote it that leaves this number as it was, or pages wait in a file beside it
+    is_known = header[24:28] == header[92:96] and not Path(f"{file}-wal").exists()
     if is_known and file.stat().st_size < size:
         raise ValueError(
             f"it has {file.stat().st_size:,} bytes, and its header says {size:,}: fetch it anew"
