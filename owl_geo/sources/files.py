@@ -17,6 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from owl_geo.disk.suffixes import PARQUET
 from owl_geo.errors import Fault, SourceError, where_instead
+from owl_geo.ground.cut_off import cut_off
 from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixels, misplaced
@@ -213,7 +214,7 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         fault = misplaced_netcdf(dataset) or Fault("does not lie on the map as a raster", CUBE)
     if fault:
         raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
-    if fault := complex_pixels(dataset):
+    if fault := complex_pixels(dataset) or cut_off(dataset):
         raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
 
 

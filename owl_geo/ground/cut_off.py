@@ -1,0 +1,57 @@
+"""Raster files that end too early, where that is to be known before any pixel is read.
+
+GDAL takes what an ENVI file lacks for zeros, and reads a grid of text from its beginning on.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from owl_geo.errors import Fault
+from owl_geo.wording import counted
+
+_TEXT = ("AAIGrid", "GRASSASCIIGrid")
+_HEADER_WORDS = 10  # of such a grid, at least
+_CHUNK = 2**24  # bytes
+
+
+def cut_off(dataset: rasterio.DatasetReader) -> Fault | None:
+    """Return that a raster ends before its last pixel, and what to do; None where it does not."""
+    file = Path(dataset.name)
+    if dataset.driver not in ("ENVI", *_TEXT) or not file.is_file():
+        return None
+    remedy = "fetch it anew"
+    if dataset.driver == "ENVI":
+        header = dataset.tags(ns="ENVI")
+        if header.get("file_compression", "0").strip() not in ("", "0"):
+            return None
+        per_pixel = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+        begin = header.get("header_offset", "0").strip()
+        least = int(begin) if begin.isdecimal() else 0
+        least += dataset.height * dataset.width * per_pixel
+        size = file.stat().st_size
+        if size < least:
+            return Fault(f"has {size:,} bytes, and its header says {least:,}", remedy)
+        return None
+    state = file.stat()
+    n = _n_words(str(file), state.st_size, state.st_mtime_ns) - _HEADER_WORDS
+    least = dataset.height * dataset.width
+    if n < least:
+        return Fault(f"ends before the last of its {counted(least, 'pixel')}", remedy)
+    return None
+
+
+@lru_cache(maxsize=64)
+def _n_words(path: str, size: int, changed: int) -> int:
+    """Return how many words a file of text has; ``size`` and ``changed`` tell whether it is new."""
+    count, is_blank = 0, True
+    with Path(path).open("rb", buffering=0) as opened:
+        while part := opened.read(_CHUNK):
+            blank = np.frombuffer(part, dtype=np.uint8) <= ord(" ")
+            count += int((blank[:-1] & ~blank[1:]).sum()) + int(is_blank and not blank[0])
+            is_blank = bool(blank[-1])
+    return count
