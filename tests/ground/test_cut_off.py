@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasters import coordinates, write_raster
+from scipy.io import netcdf_file
 
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.ground import cut_off as module
@@ -70,3 +71,28 @@ def test_a_whole_grid_of_text_is_read(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.asc", coordinates(16, 16, 1, "int32"), driver="AAIGrid")
     with open_layer(str(path)) as dataset:
         np.testing.assert_array_equal(dataset.read(), coordinates(16, 16, 1))
+
+
+@pytest.mark.parametrize("has_records", [False, True])
+def test_classic_netcdf_that_ends_too_early_is_refused(has_records: bool, tmp_path: Path) -> None:
+    """The library would read zeros."""
+    path = tmp_path / "a.nc"
+    with netcdf_file(path, "w", mmap=False) as file:
+        file.createDimension("time", None if has_records else 1)
+        for name, first in (("y", 5_700_000.0), ("x", 500_000.0)):
+            file.createDimension(name, 16)
+            axis = file.createVariable(name, "f8", (name,))
+            axis[:] = first + (10.0 if name == "x" else -10.0) * np.arange(16)
+            axis.standard_name, axis.units = f"projection_{name}_coordinate", "m"
+        crs = file.createVariable("crs", "i4", ())
+        crs.crs_wkt = crs.spatial_ref = rasterio.crs.CRS.from_epsg(32631).to_wkt()
+        crs.grid_mapping_name = "transverse_mercator"
+        band = file.createVariable("red", "i2", ("time", "y", "x"))
+        band[0] = coordinates(16, 16, 1, "int16")[0]
+        band.grid_mapping = "crs"
+    name = f'NETCDF:"{path}":red'
+    open_layer(name).close()
+    cut = tmp_path / "b.nc"
+    cut.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(LayerError, match="ends before the last of its values; fetch it anew"):
+        open_layer(name.replace("a.nc", "b.nc"))
