@@ -39,7 +39,7 @@ def open_layer(path: str) -> rasterio.DatasetReader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it becomes an error below
             dataset = rasterio.open(path)
-        faults = (misplaced, misread, complex_pixels, cut_off)
+        faults = (cut_off, misplaced, misread, complex_pixels)
         fault = next(filter(None, (find(dataset) for find in faults)), None)
         if not fault and (nowhere := leads_nowhere(CRS.from_user_input(dataset.crs))):
             fault = Fault(f"lies nowhere: {nowhere}", "assign the right one first")

@@ -209,12 +209,14 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         raise SourceError(
             f"{path} is the land mask of a TESSERA tile, without its vectors", remedy=ARRAYS
         )
+    if fault := cut_off(dataset):
+        raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
     fault = misplaced(dataset)
     if fault and looks_like_cube(path):
         fault = misplaced_netcdf(dataset) or Fault("does not lie on the map as a raster", CUBE)
     if fault:
         raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
-    if fault := complex_pixels(dataset) or cut_off(dataset):
+    if fault := complex_pixels(dataset):
         raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
 
 
