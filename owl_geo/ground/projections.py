@@ -10,6 +10,7 @@ both datums relate to a third, usually WGS 84. ``best_transformation`` goes by w
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _HUBS = (GEOGRAPHIC, "EPSG:4258", "EPSG:4269", "EPSG:4283", "EPSG:7844", "EPSG:4
 _BALLPARK = "Ballpark geo"  # geographic or geocentric offset; heights do not matter
 _GEOCENTRIC = 2.0  # metres between geocentric datums
 _CELL = 0.1  # degrees; places are rounded to it
+_DEGREE = math.pi / 180  # radians
 
 
 class _Hashed(CRS):
@@ -192,9 +194,23 @@ def is_in_degrees(crs: CRS) -> bool:
     That of a rotated pole is none.
     """
     meridian = crs.prime_meridian
-    units = {axis.unit_name for axis in crs.axis_info[:2]}
     greenwich = meridian is not None and meridian.longitude == 0
-    return crs.is_geographic and not crs.is_derived and units == {"degree"} and greenwich
+    return crs.is_geographic and not crs.is_derived and _has_unit(crs, _DEGREE) and greenwich
+
+
+@lru_cache(maxsize=1024)
+def is_in_metres(crs: CRS) -> bool:
+    """Return whether x and y are metres on a map."""
+    return crs.is_projected and _has_unit(crs, 1.0)
+
+
+def _has_unit(crs: CRS, factor: float) -> bool:
+    """Return whether x and y are in a unit of so many radians or metres.
+
+    Its name does not tell: ``metre`` is also written ``Meter``, ``degree`` also ``Degree``.
+    """
+    factors = [axis.unit_conversion_factor for axis in crs.axis_info[:2]]
+    return bool(factors) and all(math.isclose(one, factor, rel_tol=1e-9) for one in factors)
 
 
 def turned(

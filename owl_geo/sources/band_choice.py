@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from owl_geo.errors import SceneError, nearest
 from owl_geo.sources.bands import COMMON_NAMES, Band, common_name, common_names, unpadded
 from owl_geo.sources.named_bands import naming
-from owl_geo.sources.sensors import SENTINEL_2, code_in
+from owl_geo.sources.sensors import SENTINEL_2, code_in, without_ending
 from owl_geo.types import OF_SCENE, BandOrigin, BandStatistics
 from owl_geo.wording import counted
 
@@ -266,6 +266,8 @@ def _find(bands: Sequence[Band], word: str, where: str, *, are_positions: bool) 
         lambda band: common == "nir" and band.common == "nir08",
         # B04 of HLS.S30.T32TNT.2023166T103629.v2.0.B04
         lambda band: unpadded(band.name).endswith(f".{plain}"),
+        # B04 of T31TFM_20230616T103629_B04_10m
+        lambda band: unpadded(without_ending(band.name)).endswith((f"_{plain}", f"-{plain}")),
     )
     several: list[Band] = []
     for rule in rules:

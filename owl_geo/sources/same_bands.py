@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +15,12 @@ from owl_geo.sources.bands import Band, sensor_of_bands, unpadded
 from owl_geo.sources.counterparts import Counterparts
 from owl_geo.sources.named_bands import naming, setting
 from owl_geo.sources.sensors import code_in
+from owl_geo.types import EMBEDDING
+from owl_geo.wording import plural
+
+_log = logging.getLogger("owl_geo")
+
+_SHOWN = 4  # bands of a message that names them two by two
 
 
 @dataclass(frozen=True)
@@ -83,13 +90,46 @@ def same_bands(
 
 
 def _by_order(known: Sequence[KnownBand], default: Sequence[Band]) -> tuple[Band, ...] | None:
-    """Return as many bands in their order, where either scene only counts its bands."""
+    """Return as many bands in their order, where either scene only counts its bands.
+
+    Not where a band is known to be another than the one in its place. Nor dimensions of an
+    embedding: without names nothing tells that they are some, and their pixels would be read as
+    they are stored.
+    """
     unnamed = all(band.name == f"band_{band.number}" for band in default) or all(
         re.fullmatch(r"band_\d+", one.name) for one in known
     )
     if len(default) != len(known) or not unnamed:
         return None
-    return tuple(replace(band, name=one.name) for band, one in zip(default, known, strict=True))
+    pairs = list(zip(default, known, strict=True))
+    for band, one in pairs:
+        commons = {band.common, one.common} - {None}
+        if EMBEDDING in commons or len(commons) > 1:
+            return None
+    return tuple(replace(band, name=one.name, own_name=band.name) for band, one in pairs)
+
+
+def warn_of_order(scenes: Iterable[tuple[str, Sequence[Band]]]) -> None:
+    """Say which bands of scenes, given with their names, stand for those of another by order alone.
+
+    It is said once for all, with the bands of the first.
+    """
+    by_order = [(name, bands) for name, bands in scenes if any(band.own_name for band in bands)]
+    if not by_order:
+        return
+    name, bands = by_order[0]
+    first, *rest = (f"{band.own_name} {{}} {band.name}" for band in bands[:_SHOWN])
+    pairs = [first.format("is taken for"), *(pair.format("for") for pair in rest)]
+    others = len(by_order) - 1
+    _log.warning(
+        "scene %r%s: only their order tells which bands these are: %s%s; if that is wrong, set "
+        "`names` of the %s in owl.toml",
+        name,
+        f" and {others:,} more" if others else "",
+        ", ".join(pairs),
+        " and so on" if len(bands) > _SHOWN else "",
+        plural(others + 1, "scene"),
+    )
 
 
 def _check_positions(

@@ -56,6 +56,27 @@ _MODIS: _Codes = {
     "b6": "swir1",
     "b7": "swir2",
 }
+# Of a vegetation index's product: the numbers are those of its layers, not of the sensor's bands.
+_MODIS_INDEX: _Codes = {"b4": "red", "b5": "nir", "b6": "blue", "b7": "swir2"}
+_CBERS: _Codes = {  # of CBERS-4 and 4A, whose cameras share one numbering but for the WPM
+    "b1": "pan",
+    "b2": "green",
+    "b3": "red",
+    "b4": "nir",
+    "b5": "blue",
+    "b6": "green",
+    "b7": "red",
+    "b8": "nir",
+    "b9": "pan",
+    "b10": "swir1",
+    "b11": "swir2",
+    "b12": "thermal",
+    "b13": "blue",
+    "b14": "green",
+    "b15": "red",
+    "b16": "nir",
+}
+_WPM: _Codes = {"b0": "pan", "b1": "blue", "b2": "green", "b3": "red", "b4": "nir"}
 _ASTER: _Codes = {"b1": "green", "b2": "red", "b3n": "nir", "b4": "swir1", "b6": "swir2"}
 _VENUS: _Codes = {
     "b2": "coastal",
@@ -81,6 +102,9 @@ _SENSORS: Mapping[str, _Codes] = {
     "oli": _OLI,
     "tm": _TM,
     "modis": _MODIS,
+    "modis_index": _MODIS_INDEX,
+    "cbers": _CBERS,
+    "wpm": _WPM,
     "aster": _ASTER,
     "venus": _VENUS,
     "ahi": _AHI,
@@ -99,7 +123,10 @@ _WORDS = {
     ),
     "oli": r"landsat[-_ ]?0?[89]|l[co]0?[89](?:_\w*)?|oli(?:_tirs)?|hls[._]l30",
     "tm": r"landsat[-_ ]?0?[457]|l[te]0?[457](?:_\w*)?|etm|tm",
-    "modis": r"modis|(?:mod|myd)(?:02|09|13|43)\w*|mcd43\w*",
+    "modis": r"modis|(?:mod|myd)(?:02|09|43)\w*|mcd43\w*",
+    "modis_index": r"(?:mod|myd)13\w*",
+    "cbers": r"cbers[-_]4a?[-_](?:mux|a?wfi|pan\d*m?|irs)(?:_\w*)?",
+    "wpm": r"cbers[-_]4a[-_]wpm(?:_\w*)?|amazonia[-_]1(?:[-_]\w*)?",
     "aster": r"aster|ast_l1\w*|ast_0\w*",
     "venus": r"venus|venµs",
     "ahi": r"himawari[-_ ]?\d?|ahi|hs_h0\d\w*",
@@ -109,6 +136,12 @@ _SHORT = {"oli": r"l[89]", "tm": r"l[457]"}
 _LANDSAT_BAND = re.compile(r"s[rt]_b\d+", re.IGNORECASE)
 
 _CODE = re.compile(r"b0*(\d+)([a-z]?)")
+_BAND_OF_CBERS = re.compile(r"(?:cbers|amazonia)_\w*_band\d+")
+# What programs and people put behind the code: the size of pixels, and what was done to them.
+_BEHIND = re.compile(
+    r"(?:[_\-. ](?:\d+m|clip(?:ped)?|crop(?:ped)?|cut|subset|reproj(?:ected)?|warp(?:ed)?|"
+    r"resampled?|mosaic|merged?))+$"
+)
 _APPEEARS = re.compile(r"_doy\d{7,}(?:_aid\d+)?$")  # ends the names of its files: date and area
 _SIGNS = (  # by the names of bands
     ("modis", re.compile(r"sur_refl_b\d\d(?:_1)?|nadir_reflectance_band\d", re.IGNORECASE)),
@@ -165,17 +198,24 @@ def _looks_like_sentinel2(names: Sequence[str], codes: Set[str]) -> bool:
     return {"b3", "b8", "b12"} <= codes
 
 
+def without_ending(name: str) -> str:
+    """Return a band's name in lower case without what says nothing of the band: ``x_B02_10m``."""
+    return _BEHIND.sub("", name.casefold())
+
+
 def code_in(name: str) -> str | None:
     """Return the code that a band's name is, or ends in: ``x_B02`` -> ``b2``; None if none.
 
-    What stands in brackets or behind a comma explains the code: ``B4, central wavelength 665 nm``.
+    What stands in brackets or behind a comma explains the code: ``B4, central wavelength 665 nm``;
+    and what stands behind it may be the size of pixels: ``x_B02_10m``.
     """
     plain = re.sub(
         r"(?<=sur_refl_b\d\d)_1$", "", re.split(r"[,(]", name)[0].strip(" _-").casefold()
     )
-    plain = _APPEEARS.sub("", plain)
+    plain = without_ending(_APPEEARS.sub("", plain))
     last = re.split(r"[_\-. ]", plain)[-1]
-    if re.fullmatch(r"nadir_reflectance_band\d", name.strip(), re.IGNORECASE):
+    is_nadir = re.fullmatch(r"nadir_reflectance_band\d", name.strip(), re.IGNORECASE)
+    if is_nadir or _BAND_OF_CBERS.fullmatch(plain):
         last = last.replace("band", "b")
     code = _CODE.fullmatch(last)
     return None if code is None else f"b{code[1]}{code[2]}"

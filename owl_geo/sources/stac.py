@@ -36,7 +36,10 @@ from owl_geo.sources.stac_values import (
 from owl_geo.sources.wavelengths import by_wavelength, nanometres
 
 _RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
-_PICTURES = frozenset({"visual", "thumbnail", "overview", "preview", "tilejson", "metadata"})
+_RASTER_ENDINGS = (".tif", ".tiff", ".jp2")
+_DATA = frozenset({"data", "reflectance", "visual"})
+_NO_DATA = frozenset({"thumbnail", "overview", "preview", "tilejson", "metadata"})
+_VISUAL = frozenset({"visual"})  # true colours for the eye, of which some items have nothing else
 _MASKS = frozenset({"cloud", "cloud-shadow", "data-mask", "saturation", "snow-ice", "water-mask"})
 _COPY = re.compile(r"_\d+m$|-jp2$")  # ends of the keys of copies: CDSE's, Earth Search's
 _SERVERS = frozenset({"http", "https", "ftp", "gs", "az"})
@@ -134,15 +137,19 @@ def _item(path: str, feature: Any) -> Item:
 def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
     """Choose an item's assets: those with the wanted bands, else all that are data.
 
-    Data is what has the role "data" or "reflectance", or bands, or a raster's media type, and is
-    not a picture, a mask or metadata. Raises SourceError where there is none, a wanted band is
-    missing, or one asset holds it with others.
+    Data is what has the role "data" or "reflectance", or bands, or a raster's media type, or, where
+    the item says none of these, a raster's ending; and is not a picture, a mask or metadata. An
+    asset for the eye counts where there is nothing else. Raises SourceError where there is none, a
+    wanted band is missing, or one asset holds it with others.
     """
-    data = [asset for asset in _assets(item) if not _is_mask(item.assets[asset.key], asset.key)]
+    data = _assets(item, _NO_DATA | _VISUAL) or _assets(item, _NO_DATA)
     where = f"STAC item {item.name!r} in {item.path}"
     if not data:
         keys = ", ".join(item.assets) or "none"
-        raise SourceError(f"{where} has no asset with bands", remedy=f"its assets: {keys}")
+        raise SourceError(
+            f"{where} has no asset that is a raster, by its type or its bands",
+            remedy=f"its assets: {keys}; name the file of one with --scene if it is one",
+        )
     names = _band_names(data, item)
     if wanted and all(word.isdecimal() for word in wanted) and len(data) == 1:
         chosen = data
@@ -174,11 +181,17 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
     )
 
 
-def _assets(item: Item) -> list[_Asset]:
-    """Return the assets that may be data, with what the item says of their bands."""
+def _assets(item: Item, besides: frozenset[str]) -> list[_Asset]:
+    """Return the assets that are data, with what the item says of their bands.
+
+    Not those that have a role ``besides`` that, or a key that says it.
+    """
     found: list[tuple[str, str, list[Mapping[str, Any]]]] = []  # key, path, bands
     for key, asset in item.assets.items():
-        if isinstance(asset, dict) and isinstance(asset.get("href"), str) and _is_data(asset, key):
+        if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
+            continue
+        is_other = bool(_roles(asset) & besides) or key.lower() in besides
+        if _is_raster(asset) and not is_other and not _is_mask(asset, key):
             found.append((key, path_of(asset["href"], item.path), _described(asset, key)))
     every = [band for _, _, bands in found for band in bands]
     names = [str(band.get("name") or "") for band in every]
@@ -197,15 +210,14 @@ def _assets(item: Item) -> list[_Asset]:
     ]
 
 
-def _is_data(asset: Mapping[str, Any], key: str) -> bool:
-    """Whether an asset may hold data, by its roles, its bands and its media type."""
-    roles = _roles(asset)
-    if roles & _PICTURES or key.lower() in _PICTURES:
-        return False
-    media = str(asset.get("type", "")).lower()
+def _is_raster(asset: Mapping[str, Any]) -> bool:
+    """Whether an asset is a raster of data: by its media type, its roles and bands, its ending."""
+    media, roles = str(asset.get("type") or "").lower(), _roles(asset)
     if media:
         return media.startswith(_RASTER_TYPES)
-    return bool(roles & {"data", "reflectance"}) or bool(_listed(asset))
+    if roles or _listed(asset):
+        return bool(roles & _DATA) or bool(_listed(asset))
+    return str(asset["href"]).partition("?")[0].lower().endswith(_RASTER_ENDINGS)
 
 
 def _listed(asset: Mapping[str, Any]) -> list[Any]:

@@ -25,13 +25,18 @@ from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.types import SceneGrid
 
+# as Esri and older GDAL write it: neither the name nor the unit is EPSG's
+WGS_84 = (
+    'GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137,298.257223563]],'
+    'PRIMEM["Greenwich",0],UNIT["Degree",0.0174532925199433]]'
+)
 AMERICA = shapely.box(-120, -40, -60, 40)
 AFRICA = shapely.box(-15, -30, 45, 30)  # across Greenwich
 
 
-def world(first: float, pixel: float = 2.5) -> Windows:
+def world(first: float, pixel: float = 2.5, crs: str = "EPSG:4326") -> Windows:
     """The whole world in patches of 10 degrees, whose first pixel's edge is at a longitude."""
-    grid = SceneGrid("w", "EPSG:4326", (pixel, 0, first, 0, -pixel, 90), 72, 144)
+    grid = SceneGrid("w", crs, (pixel, 0, first, 0, -pixel, 90), 72, 144)
     return tile(grid, 4, 4).windows
 
 
@@ -58,9 +63,9 @@ def _pool(windows: Windows) -> Pool:
     )
 
 
-@pytest.fixture(params=[-180.0, 0.0, -1.25, -100.0], ids=lambda west: f"from {west:g}")
+@pytest.fixture(params=[-180.0, 0.0, -1.25, -100.0, "Esri's"], ids=lambda west: f"from {west}")
 def windows(request: pytest.FixtureRequest) -> Windows:
-    return world(request.param)
+    return world(0.0, crs=WGS_84) if request.param == "Esri's" else world(request.param)
 
 
 @pytest.mark.parametrize("turn", [0, 360])
@@ -94,14 +99,15 @@ def test_distances_and_extents_of_a_world(windows: Windows) -> None:
         assert check_extent("it", Extent(LON_LAT, (west, -90, west + 360, 90)), pool) == 1
 
 
+@pytest.mark.parametrize("crs", ["EPSG:4326", WGS_84])
 @pytest.mark.parametrize("west", [-180.0, 0.0])
-def test_rasters_of_a_world(windows: Windows, west: float, tmp_path: Path) -> None:
+def test_rasters_of_a_world(windows: Windows, west: float, crs: str, tmp_path: Path) -> None:
     lon = (west + np.arange(144) * 2.5 + 1.25 + 180) % 360 - 180
     values = np.broadcast_to(lon, (72, 144)).astype("float32")
     options = {"driver": "GTiff", "height": 72, "width": 144, "count": 1, "dtype": "float32"}
     path = str(tmp_path / "lon.tif")
     place = rasterio.Affine(2.5, 0, west, 0, -2.5, 90)
-    with rasterio.open(path, "w", crs="EPSG:4326", transform=place, **options) as dataset:
+    with rasterio.open(path, "w", crs=crs, transform=place, **options) as dataset:
         dataset.write(values, 1)
     pixels = windows.corners()[:, 0, 0][:, None] + 2.5 * np.arange(4) + 1.25
     true = ((pixels + 180) % 360 - 180).mean(axis=1)

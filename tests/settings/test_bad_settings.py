@@ -204,7 +204,7 @@ def test_any_type_in_an_asset_is_taken_or_left(value: Any, tmp_path: Path) -> No
         try:
             found = scene_of_item(items_of(str(path))[0], ())
         except OwlError as error:
-            assert "no asset with bands" in str(error)
+            assert "no asset that is a raster" in str(error)
         else:
             assert found.files == (str(tmp_path / "b.tif"),)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from in_process import Owl, owl
+from rasterio.transform import from_origin
 from rasters import make_landsat, make_safe, write_raster
 
 import owl_geo
@@ -197,6 +198,73 @@ def test_a_number_means_the_same_band_of_scenes_in_another_order(tmp_path: Path)
     two = numbered(tmp_path / "two.tif", 3, ("c", "b", "a"))
     source = GeoTiffSource([one, two], bands=["1", "2"], patch_size=32)
     assert source.read(["two/0/0"])[0, :, 0, 0].tolist() == [30, 20]
+
+
+def test_bands_with_the_size_of_their_pixels_behind_the_code(tmp_path: Path) -> None:
+    """As those in a Sentinel-2 product of level 2, copied out of it."""
+    for i, code in enumerate(("B02", "B03", "B04", "B08"), start=1):
+        values = np.full((1, 16, 16), 10 * i, np.uint16)
+        write_raster(tmp_path / f"T31TFM_20230616T103629_{code}_10m.tif", values)
+    assert commons(tmp_path) == ["blue", "green", "red", "nir"]
+    assert [value(tmp_path, word) for word in ("B04", "b8", "green")] == [30, 40, 20]
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+def test_bands_that_only_their_order_tells_are_said(
+    named_first: bool, tmp_path: Path, owl: Owl
+) -> None:
+    for km, (name, words) in enumerate(
+        [("named", ("B8", "B4", "B3")), ("plain", ()), ("more", ())]
+    ):
+        to_map = from_origin(500_000 + 1000 * km, 5_000_000, 10, 10)
+        numbered(tmp_path / f"{name}.tif", 3, words, dtype="uint16", transform=to_map)
+    first, second = ("named", "plain") if named_first else ("plain", "named")
+    own, stands = ("band_1", "B8") if named_first else ("B8", "band_1")
+    note = f"scene '{second}': only their order tells which bands these are: {own} is taken for "
+    scenes = [tmp_path / f"{name}.tif" for name in (first, second)]
+    run = tmp_path / "run"
+
+    done = owl("init", run, "--scene", scenes[0], "--scene", scenes[1], "--patch-size", 8)
+    assert f"{note}{stands}, " in done.err
+    source = Run(run).source
+    assert source.read([f"{second}/0/0"])[0, :, 0, 0].tolist() == [10, 20, 30]
+    assert "only their order" not in owl("query", run).err  # it has been said
+
+    done = owl("init", tmp_path / "grows", "--scene", scenes[0], "--patch-size", 8)
+    assert "only their order" not in done.err
+    done = owl("add", tmp_path / "grows", "--scene", scenes[1])
+    assert f"{note}{stands}, " in done.err
+
+    done = owl(
+        *("init", tmp_path / "beside", "--scene", scenes[0], "--patch-size", 8),
+        *("--scene", tmp_path / "more.tif", "--scene", tmp_path / "plain.tif"),
+    )
+    assert ("'more' and 1 more: " in done.err) == named_first
+
+
+def test_bands_are_not_taken_by_order_for_others_than_they_are(tmp_path: Path) -> None:
+    """Here they have no names, and wavelengths that contradict the order."""
+    named = numbered(tmp_path / "named.tif", 3, ("red", "green", "nir"), dtype="uint16")
+    other = numbered(tmp_path / "other.tif", 3, dtype="uint16")
+    with rasterio.open(other, "r+") as dataset:
+        for band, micrometres in enumerate(("0.49", "0.56", "0.66"), start=1):
+            dataset.update_tags(
+                band, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=micrometres, FWHM_UM="0.03"
+            )
+    with pytest.raises(SourceError, match="scene 'other' has no band 'nir'"):
+        GeoTiffSource([named, other], patch_size=8)
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+def test_dimensions_of_an_embedding_are_not_taken_by_order(
+    named_first: bool, tmp_path: Path
+) -> None:
+    names = tuple(f"A{i:02d}" for i in range(64))
+    paths = [tmp_path / "named.tif", tmp_path / "plain.tif"]
+    for path, words in zip(paths, (names, ()), strict=True):
+        write_raster(path, np.ones((64, 16, 16), np.int8), descriptions=words, nodata=-128)
+    with pytest.raises(SourceError, match=r"has no band '(A00|band_1)'.*set `names` of a scene"):
+        GeoTiffSource(paths if named_first else paths[::-1], patch_size=4)
 
 
 # --- in a run -------------------------------------------------------------------------------------

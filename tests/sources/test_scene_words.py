@@ -16,6 +16,7 @@ from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scene_names import SceneLocation, distinct_names
 from owl_geo.sources.scene_words import FoundScenes, find_scenes
+from owl_geo.sources.stac import items_of, scene_of_item
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -371,11 +372,37 @@ def test_collections_of_items_and_what_is_none(tmp_path: Path) -> None:
         ({"type": "FeatureCollection", "features": [{"type": "Feature"}]}, "id or assets"),
         ({"type": "FeatureCollection", "features": []}, "no items"),
         ([1], "is not a STAC Item"),
-        (item("x", {"t": {"href": "t.jpg", "type": "image/jpeg"}}), "no asset with bands"),
+        (item("x", {"t": {"href": "t.jpg", "type": "image/jpeg"}}), "no asset that is a raster"),
     ]:
         path.write_text(json.dumps(content))
         with pytest.raises(SourceError, match=said):
             find_scenes([str(path)])
+
+
+BARE = {"red": {"href": "red.tif"}, "nir": {"href": "n/nir.TIFF"}, "thumbnail": {"href": "t.tif"}}
+VISUAL = {"href": "v.tif", "roles": ["visual"]}
+
+
+@pytest.mark.parametrize(
+    ("assets", "files"),
+    [
+        (BARE | {"index": {"href": "i.json"}}, ["red.tif", "n/nir.TIFF"]),
+        (BARE | {"sure": cog("d.tif")}, ["red.tif", "n/nir.TIFF", "d.tif"]),
+        ({"image": {"href": "i.tif?signed=a.b"}, "page": {"href": "p.html?x=.tif"}}, ["i.tif?sig"]),
+        ({"image": {"href": "i.tif", "roles": ["metadata"]}, "d": cog("d.tif")}, ["d.tif"]),
+        ({"visual": VISUAL, "t": VISUAL | {"roles": ["thumbnail"]}}, ["v.tif"]),
+        ({"visual": {"href": "v.tif", "type": "image/tiff"}}, ["v.tif"]),
+        ({"visual": VISUAL, "d": cog("d.tif")}, ["d.tif"]),
+    ],
+)
+def test_assets_of_items_that_say_little(
+    assets: dict[str, Any], files: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "item.json"
+    path.write_text(json.dumps(item("x", assets)))
+    found = scene_of_item(items_of(str(path))[0], ()).files
+    assert len(found) == len(files)
+    assert all(one.startswith(str(tmp_path / file)) for one, file in zip(found, files, strict=True))
 
 
 def test_the_folder_one_stands_in_is_a_scene(tmp_path, monkeypatch) -> None:

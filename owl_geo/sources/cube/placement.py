@@ -13,7 +13,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.projections import GEOGRAPHIC, geodetic_of, transformer, turned
+from owl_geo.ground.projections import GEOGRAPHIC, geodetic_of, is_in_metres, transformer, turned
 from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
 from owl_geo.sources.cube.opening import UNREADABLE, reason
 from owl_geo.sources.cube.places import (
@@ -161,8 +161,8 @@ def _placed_along(
     edge that attributes give. Raises SourceError for coordinates in another unit than the CRS.
     """
     (dim,) = coordinate.dims
-    metres = _METRES.get(_units(coordinate).replace(" ", "_"), 1.0) if _in_metres(crs) else 1.0
-    if crs.is_projected and not _in_metres(crs) and _units(coordinate) in _METRE:
+    metres = _METRES.get(_units(coordinate).replace(" ", "_"), 1.0) if is_in_metres(crs) else 1.0
+    if crs.is_projected and not is_in_metres(crs) and _units(coordinate) in _METRE:
         raise SourceError(
             f"{where}: the coordinates along {dim} are in metres, and the CRS {crs.name} in "
             f"{crs.axis_info[0].unit_name}",
@@ -250,10 +250,6 @@ def _spacing(
             remedy="resample the cube to a map projection first",
         )
     return scale * step, scale * (float(values[0]) - step / 2)
-
-
-def _in_metres(crs: CRS) -> bool:
-    return all(axis.unit_name in ("metre", "meter") for axis in crs.axis_info)
 
 
 def _western(step: float, edge: float, width: int) -> float:

@@ -201,6 +201,20 @@ def test_coordinates_in_another_unit_become_metres(unit: str, metres: float, bou
     assert transform_of(dataset) == pytest.approx(RIGHT, rel=1e-6)
 
 
+@pytest.mark.parametrize(("unit", "metres"), [("m", 1), ("km", 1000)])
+def test_a_metre_is_one_by_any_name(unit: str, metres: float) -> None:
+    """Older versions of GDAL call it ``Meter``, and so do files that were made with them."""
+    wkt = CRS.from_user_input(UTM).to_wkt("WKT1_GDAL")
+    crs = wkt.replace('UNIT["metre",1,AUTHORITY["EPSG","9001"]]', 'UNIT["Meter",1]')
+    assert CRS.from_user_input(crs).axis_info[0].unit_name == "Meter"
+    dataset = cube(coordinates(20, 30)).to_dataset(name="reflectance")
+    for dim in ("x", "y"):
+        dataset[dim] = dataset[dim].to_numpy() / metres
+        dataset[dim].attrs["units"] = unit
+    (grid,) = CubeSource(dataset, patch_size=10, crs=crs).grids.values()
+    assert grid.transform == pytest.approx(RIGHT)
+
+
 def test_coordinates_in_metres_do_not_fit_a_crs_in_feet() -> None:
     """Which of the two is wrong nobody can tell; PROJ's unit for such a CRS is not the metre."""
     dataset = cube(coordinates(20, 30)).to_dataset(name="reflectance")
