@@ -200,6 +200,8 @@ def _without_places(path: str) -> str:
         return "name its columns lon and lat, or WKT"
     if path.lower().endswith((".xlsx", ".xls", ".ods")):
         return "save the sheet as CSV, with columns lon and lat, or WKT"
+    if path.lower().endswith((".zip", ".gz")):
+        return "if it is a table with coordinates, unpack it and name that"
     return ""
 
 

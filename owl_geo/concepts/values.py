@@ -197,18 +197,16 @@ def _equals(numbers: pd.Series, typed: str) -> BoolArray:
 
 
 def _on(column: pd.Series, text: pd.Series, typed: str) -> BoolArray:
-    """Return which moments are the one typed, or are of the day typed."""
+    """Return which moments are the one typed, or are of the day typed.
+
+    The day is that of the place whose time a value has: ``2024-05-01T01:00+02:00`` is of 1 May.
+    """
     wanted = _moment(typed)
     if wanted is None:
         return np.zeros(len(text), dtype=bool)
     values = column.map(_iso, na_action="ignore") if column.dtype == object else text
-    moments = {value: _moment(value) for value in values.dropna().unique()}
-    whole_day = "T" not in wanted
-    same = {
-        value
-        for value, moment in moments.items()
-        if moment is not None and (moment.split("T")[0] if whole_day else moment) == wanted
-    }
+    told = _day if "T" not in wanted else _moment
+    same = {value for value in values.dropna().unique() if told(value) == wanted}
     return np.asarray(values.isin(same), dtype=bool)
 
 
@@ -216,15 +214,26 @@ def _iso(value: object) -> str:
     return str(value).strip()
 
 
+def _day(text: str) -> str | None:
+    """Return the day on which a moment is where it was written down."""
+    moment = _read(text)
+    return None if moment is None else str(moment.date().isoformat())
+
+
 def _moment(text: str) -> str | None:
     """Return a moment in ISO 8601, in UTC if it has an offset; only the day if it has no time."""
-    match = _DATE.fullmatch(text)
-    if match is None:
-        return None
-    try:
-        moment = pd.Timestamp(text)
-    except ValueError:
-        return None
+    match, moment = _DATE.fullmatch(text), _read(text)
+    if moment is None or match is None or not match["time"]:
+        return _day(text)
     if moment.tzinfo is not None:
         moment = moment.tz_convert("UTC").tz_localize(None)
-    return str(moment.isoformat() if match["time"] else moment.date().isoformat())
+    return str(moment.isoformat())
+
+
+def _read(text: str) -> pd.Timestamp | None:
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        return pd.Timestamp(text)
+    except ValueError:
+        return None

@@ -6,6 +6,7 @@ GDAL reads what is there, and says nothing.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
@@ -19,11 +20,21 @@ from owl_geo.wording import counted
 
 _ENDS = 8192  # bytes at both ends of a file, where servers say how much they left out
 _CHUNK = 2**20
+_SQLITE_HEADER = 100  # bytes
 _SHX_HEADER = 25  # words of four bytes, of which the first is the mark
 _SHX_MARK = 9994
 _RECORD_HEADER = 8  # bytes
 _FROM_SERVERS = (".json", ".geojson", ".gml", ".xml")
 _SEQUENCES = (".geojsonl", ".geojsons", ".ndjson", ".jsonl")
+_TILES = (".mbtiles", ".pmtiles", ".mvt")
+_HREF = re.compile(  # of a link to another file of KML
+    rb"<(?:\w+:)?NetworkLink\b(?:(?!</(?:\w+:)?NetworkLink>).)*?<(?:\w+:)?href>\s*(.*?)\s*<",
+    re.DOTALL,
+)
+_LINKS = (
+    "it links to other files (NetworkLink), which are not read; save what they show as a file of "
+    "its own, for example in Google Earth"
+)
 _AT_LIMIT = re.compile(rb'"exceededTransferLimit"\s*:\s*true')  # of ArcGIS
 _NUMBERS = (  # of WFS and of OGC API Features, in JSON and in XML
     re.compile(rb'\bnumberMatched"?\s*[:=]\s*"?(\d+)'),
@@ -32,10 +43,13 @@ _NUMBERS = (  # of WFS and of OGC API Features, in JSON and in XML
 
 
 def check_is_whole(path: str) -> None:
-    """Raise ValueError for a Shapefile, zipped or not, that ends before its last feature; OSError.
+    """Raise ValueError for a file that ends too early; OSError.
 
-    One whose index is missing or damaged is left to GDAL, which refuses it.
+    That is a Shapefile, zipped or not, that ends before its last feature, and a database of SQLite,
+    such as SpatiaLite's, of which GDAL reads the pages that are there. A Shapefile whose index is
+    missing or damaged is left to GDAL, which refuses it.
     """
+    _check_database(Path(path))
     for size, index in _shapefiles(Path(path)):
         words = np.frombuffer(index[: len(index) // 4 * 4], dtype=">i4")
         if len(words) == 0 or words[0] != _SHX_MARK:
@@ -48,6 +62,23 @@ def check_is_whole(path: str) -> None:
             raise ValueError(
                 f"it ends before {beyond:,} of its {counted(len(places), 'feature')}: fetch it anew"
             )
+
+
+def _check_database(file: Path) -> None:
+    if not file.is_file():
+        return
+    with file.open("rb") as opened:
+        header = opened.read(_SQLITE_HEADER)
+    if len(header) < _SQLITE_HEADER or not header.startswith(b"SQLite format 3\0"):
+        return
+    page = int.from_bytes(header[16:18], "big")
+    size = (2**16 if page == 1 else page) * int.from_bytes(header[28:32], "big")  # bytes
+    # else a program wrote it that leaves this number as it was, or pages wait in a file beside it
+    is_known = header[24:28] == header[92:96] and not Path(f"{file}-wal").exists()
+    if is_known and file.stat().st_size < size:
+        raise ValueError(
+            f"it has {file.stat().st_size:,} bytes, and its header says {size:,}: fetch it anew"
+        )
 
 
 def _shapefiles(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -76,6 +107,15 @@ def what_is_missing(path: str, n: int) -> list[str]:
         return _broken(file)
     if suffix == ".kml":
         return _linked(file)
+    if suffix == ".kmz":
+        return _linked_outside(file)
+    if suffix == ".mif":
+        return _without_shapes(file, n)
+    if suffix in _TILES:
+        return [
+            "it holds vector tiles, in which shapes are simplified and may lie off by metres or "
+            "much more; take the layer that they were made from"
+        ]
     if suffix in _SEQUENCES:
         return _unread_lines(file, n)
     return _left_out(file, n) if suffix in _FROM_SERVERS else []
@@ -119,6 +159,19 @@ def _unread_lines(file: Path, n: int) -> list[str]:
     return [f"{what} no feature that can be read (is the file whole?); left out"]
 
 
+def _without_shapes(file: Path, n: int) -> list[str]:
+    """Tell of rows of MapInfo's table of attributes for which there are no shapes."""
+    table = _beside(file, ".mid")
+    if table is None:
+        return []
+    with table.open("rb") as opened:
+        rows = sum(1 for line in opened if line.strip())
+    if rows <= n:  # a value may hold the end of a line
+        return []
+    what = counted(rows, "row")
+    return [f"it has {n:,} of the shapes of the {what} in {table.name} (is the file whole?)"]
+
+
 def _broken(file: Path) -> list[str]:
     """Say where XML ends too early, of which GDAL says that nothing is in it."""
     with file.open("rb") as opened:
@@ -134,11 +187,22 @@ def _linked(file: Path) -> list[str]:
     with file.open("rb") as opened:
         for part in iter(lambda: opened.read(_CHUNK), b""):
             if sign in before + part:
-                return [
-                    "it links to other files (NetworkLink), which are not read; save what they "
-                    "show as a file of its own, for example in Google Earth"
-                ]
+                return [_LINKS]
             before = part[-len(sign) :]
+    return []
+
+
+def _linked_outside(file: Path) -> list[str]:
+    """Tell of links out of an archive; those within it are followed."""
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+        names = set(archive.namelist())
+        for name in names:
+            if not name.lower().endswith(".kml"):
+                continue
+            for link in _HREF.findall(archive.read(name)):
+                target = posixpath.join(posixpath.dirname(name), link.decode(errors="replace"))
+                if posixpath.normpath(target) not in names:
+                    return [_LINKS]
     return []
 
 

@@ -147,7 +147,10 @@ class AlignedRaster:
                 (values,), valid = view.read([self.band], window)
         except UNREADABLE as error:
             first, last = window.row_off, window.row_off + window.height
-            raise LayerError(f"cannot read {self.path}, rows {first} to {last}: {error}") from error
+            raise LayerError(
+                f"cannot read {self.path}, rows {first} to {last} (is the file whole?): "
+                f"{error.__cause__ or error}"
+            ) from error
         if np.issubdtype(values.dtype, np.inexact):
             valid &= np.abs(values) <= LARGEST  # no not-a-number is
         elif values.dtype.itemsize == 8:  # rasterio gives no no-data value that no float holds

@@ -15,6 +15,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from owl_geo.errors import Fault, LayerError, OwlError, where_instead
+from owl_geo.ground.cut_off import cut_off
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import leads_nowhere
@@ -38,7 +39,8 @@ def open_layer(path: str) -> rasterio.DatasetReader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it becomes an error below
             dataset = rasterio.open(path)
-        fault = misplaced(dataset) or misread(dataset) or complex_pixels(dataset)
+        faults = (cut_off, misplaced, misread, complex_pixels)
+        fault = next(filter(None, (find(dataset) for find in faults)), None)
         if not fault and (nowhere := leads_nowhere(CRS.from_user_input(dataset.crs))):
             fault = Fault(f"lies nowhere: {nowhere}", "assign the right one first")
     except UNREADABLE as error:
@@ -171,7 +173,9 @@ def _sample(path: str) -> tuple[AnyArray, BoolArray]:
             pixels = dataset.read(1, out_shape=shape)
             valid = dataset.read_masks(1, out_shape=shape) != 0
         except UNREADABLE as error:
-            raise LayerError(f"cannot read {path}: {error}") from error
+            raise LayerError(
+                f"cannot read {path} (is the file whole?): {error.__cause__ or error}"
+            ) from error
     return pixels, valid & (np.abs(pixels.astype(np.float64)) <= LARGEST)
 
 

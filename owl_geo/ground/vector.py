@@ -12,7 +12,9 @@ import shapely
 from shapely.errors import ShapelyError
 
 from owl_geo.ground.incomplete import check_is_whole, what_is_missing
+from owl_geo.ground.projections import is_in_degrees
 from owl_geo.types import AnyArray, BoolArray
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -32,7 +34,38 @@ def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
     table = _read_table(path, **options)
     for missing in what_is_missing(path, len(table)):
         _log.warning("%s: %s", path, missing)
+    if (count := _n_around_the_earth(table)) > 0:
+        _log.warning(
+            "%s: %s from one side of 180 degrees to the other the long way round the Earth; if %s "
+            "meant to cross it there, cut the layer, for example with ogr2ogr -wrapdateline",
+            path,
+            counted(count, "feature goes", "features go"),
+            "it is" if count == 1 else "they are",
+        )
     return table
+
+
+def _n_around_the_earth(table: gpd.GeoDataFrame) -> int:
+    """Return how many features have an edge of more than half the Earth, far from longitude 0.
+
+    It is the short way that most are meant to go: longitudes of 179 and -179 lie side by side.
+    """
+    crs = table.crs if isinstance(table, gpd.GeoDataFrame) else None
+    if crs is None or not is_in_degrees(crs):
+        return 0
+    shapes = table.geometry.to_numpy()
+    west, _, east, _ = shapely.bounds(shapes).T
+    wide = np.flatnonzero((west < -90) & (east > 90))
+    return sum(_goes_around_the_earth(shapes[i]) for i in wide.tolist())
+
+
+def _goes_around_the_earth(shape: shapely.Geometry) -> bool:
+    parts = shapely.get_parts(shapely.get_parts(shape))
+    are_areas = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    lines = np.concatenate([shapely.get_rings(parts[are_areas]), parts[~are_areas]])
+    xy, line = shapely.get_coordinates(lines, return_index=True)
+    steps = np.abs(np.diff(xy[:, 0]))[np.diff(line) == 0]
+    return bool(((steps > 180) & (steps < 360)).any() and np.abs(xy[:, 0]).min() > 90)
 
 
 def _read_table(path: str, **options: Any) -> gpd.GeoDataFrame:

@@ -14,11 +14,10 @@ import re
 import shutil
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
@@ -29,26 +28,16 @@ from pyproj import CRS
 from owl_geo.disk.text_files import encoding_of, is_utf8
 from owl_geo.ground import geoparquet, whole_numbers
 from owl_geo.ground.csv_zones import check_one_crs, columns_of_crs
+from owl_geo.ground.vector_archives import in_archive, in_kmz
 from owl_geo.wording import counted
 
 _CSV = (".csv", ".tsv")
-_OSM = (".osm", ".pbf")
 _DBF_START = 32  # bytes
 _CHUNK = 2**20
 _LATIN = "ISO-8859-1"
 _DELIMITERS = (",", ";", "\t", "|")
-_IN_ARCHIVES = (
-    *_OSM,
-    ".shp",
-    ".gpkg",
-    ".geojson",
-    ".json",
-    ".geojsonl",
-    ".fgb",
-    ".kml",
-    ".gml",
-    ".tab",
-)
+
+_TOPOLOGY = "TopoJSON"  # GDAL's driver
 
 _DEGREES = (
     ("longitude", "latitude"),
@@ -128,13 +117,15 @@ def read(
 ) -> gpd.GeoDataFrame:
     """Read a layer, with all attributes or some, as ``pyogrio.read_dataframe`` does.
 
-    ``crs`` is that of a file that names none. Without it, the coordinates of a CSV are taken for
-    degrees where all of them can be. Raises what ``vector.UNREADABLE`` names.
+    ``crs`` is that of a file that names none. Without it, the coordinates of a CSV and of TopoJSON
+    are taken for degrees where all of them can be. Moments keep the offset that the file has for
+    each. Raises what ``vector.UNREADABLE`` names.
     """
     if geoparquet.is_parquet(path):
         table = geoparquet.read(path, columns, options.get("on_invalid", "raise"))
     else:
-        options = _encoding_of(path) | options
+        # else all of a column are in UTC where they differ, as in summer and winter
+        options = {"mixed_offsets_as_utc": False} | _encoding_of(path) | options
         with _source(path) as source:
             table = pyogrio.read_dataframe(
                 source.path, columns=columns, **options, **source.options
@@ -149,9 +140,26 @@ def read(
                 _check_commas(source)
                 table = _placed(table, source, crs, options)
                 _check_zones(table, source, crs, options)
-    if crs is None or not isinstance(table, gpd.GeoDataFrame) or table.crs is not None:
-        return table
-    return table.set_crs(crs)
+            elif _lacks_crs(table) and crs is None and _info(source.path)["driver"] == _TOPOLOGY:
+                # its specification has no CRS, and maps are drawn by it in pixels too
+                table = _in_degrees(table)
+    return table.set_crs(crs) if crs is not None and _lacks_crs(table) else table
+
+
+def _lacks_crs(table: gpd.GeoDataFrame) -> bool:
+    return isinstance(table, gpd.GeoDataFrame) and table.crs is None
+
+
+def _in_degrees(table: gpd.GeoDataFrame, around: int = 180) -> gpd.GeoDataFrame:
+    """Return a table in EPSG:4326 if all coordinates can be degrees, or there are none.
+
+    Longitudes are at most ``around``, to either side.
+    """
+    west, south, east, north = table.total_bounds
+    is_nowhere = math.isnan(west)
+    if is_nowhere or (-around <= west and east <= around and south >= -90 and north <= 90):
+        return table.set_crs("EPSG:4326")
+    return table
 
 
 def _encoding_of(path: str) -> dict[str, str]:
@@ -200,9 +208,9 @@ def _source(path: str) -> Iterator[_Source]:
         elif name.endswith(".gz"):
             yield _Source(f"/vsigzip/{file.absolute()}")
         elif name.endswith(".kmz"):
-            yield _Source(_in_kmz(path))
+            yield _Source(in_kmz(path))
         elif name.endswith(".zip"):
-            yield _Source(_in_archive(path))
+            yield _Source(in_archive(path))
         else:
             yield _Source(path)
 
@@ -346,54 +354,10 @@ def _placed(
             raise ValueError(f"{said} is not WKT" if len(names) == 1 else f"{said} are not {what}")
     if table.crs is not None or crs is not None or source.in_degrees is False:
         return table
-    west, south, east, north = table.total_bounds
-    around = 360 if source.in_degrees else 180
-    is_nowhere = math.isnan(west)
-    if is_nowhere or (-around <= west and east <= around and south >= -90 and north <= 90):
-        return table.set_crs("EPSG:4326")
-    if source.in_degrees and not table.geometry.isna().all():
+    table = _in_degrees(table, 360 if source.in_degrees else 180)
+    if source.in_degrees and table.crs is None and not table.geometry.isna().all():
         raise ValueError(f"its columns {' and '.join(source.columns or ())} are not in degrees")
     return table
-
-
-def _in_kmz(path: str) -> str:
-    """Return the only KML of a KMZ, whose attributes GDAL reads only where it opens the KML.
-
-    Several are linked, and GDAL follows the links. Raises ValueError where the file is no archive.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inside = [name for name in archive.namelist() if name.lower().endswith(".kml")]
-    except zipfile.BadZipFile as error:
-        raise ValueError("it is not a KMZ archive, or is damaged") from error
-    return f"/vsizip/{Path(path).absolute()}/{inside[0]}" if len(inside) == 1 else path
-
-
-def _in_archive(path: str) -> str:
-    """Return the data set in a zip archive; GDAL itself finds it only at the top.
-
-    Raises ValueError where there are several.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            files = [PurePosixPath(name) for name in archive.namelist()]
-    except zipfile.BadZipFile as error:
-        raise ValueError("it is not a zip archive, or is damaged") from error
-    files = [file for file in files if file.parts[:1] != ("__MACOSX",) and file.name[:2] != "._"]
-    inside = {file for file in files if file.suffix.lower() in _IN_ARCHIVES}
-    databases = {p for file in files for p in (file, *file.parents) if p.suffix.lower() == ".gdb"}
-    inside = {file for file in inside if databases.isdisjoint(file.parents)} | databases
-    folders = {file.parent for file in inside}
-    if len(folders) > 1:
-        names = ", ".join(sorted(map(str, inside)))
-        raise ValueError(f"the archive holds several data sets: {names}. Unpack it and name one")
-    if any(file.suffix.lower() in _OSM for file in inside):
-        raise ValueError("the archive holds an OSM file. Unpack it and name that")
-    if not inside or (folders == {PurePosixPath(".")} and not databases):
-        return path
-    (folder,) = folders
-    within = inside.pop() if len(inside) == 1 else folder
-    return f"/vsizip/{Path(path).absolute()}/{within}"
 
 
 def is_folder_of_one(path: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from owl_geo.errors import SceneError, nearest
 from owl_geo.sources.bands import COMMON_NAMES, Band, common_name, common_names, unpadded
+from owl_geo.sources.named_bands import naming
 from owl_geo.sources.sensors import SENTINEL_2, code_in, without_ending
 from owl_geo.types import OF_SCENE, BandOrigin, BandStatistics
 from owl_geo.wording import counted
@@ -162,7 +163,7 @@ def _like(
         raise SceneError(
             f"{where}: its {band.name} is {band.common}, {one.name} of the other scenes is "
             f"{one.common}",
-            remedy="name bands by what they are, for example --bands red,nir",
+            remedy=f"name bands by what they are, for example {naming(['red', 'nir'])}",
         )
     return band
 

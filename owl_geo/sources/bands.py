@@ -44,6 +44,7 @@ class Band:
     shown: str | None = None  # the same, where the file tells nothing better
     about: str = ""  # what the file's metadata say of satellite and sensor
     description: str = ""  # the file's own, where the name begins with that of the file
+    palette: bool = False  # its pixels are numbers of colours, by a table of the file
     bad: bool = False  # its header says that it is not to be used
     edition: str = ""  # of the model whose vectors they are, where the file's metadata have it
     taken: datetime.date | None = None  # day of acquisition, where the file's metadata have it

@@ -64,6 +64,10 @@ class ChunkedScene(Protocol):
     def always_valid(self) -> bool:
         """Whether no pixel can be invalid, so that a scan need not read."""
 
+    @property
+    def is_seen_whole(self) -> bool:
+        """Whether a scan reads all bands, or none of them can end before its last row."""
+
     def chunk_shape(self, size: int) -> tuple[int, int]:
         """Return height and width, in pixels, of the chunks that the scene is read in."""
 

@@ -19,6 +19,7 @@ from rasterio._path import _parse_path, _vsi_path
 
 from owl_geo.errors import SceneError
 from owl_geo.sources.bands import Band
+from owl_geo.sources.named_bands import setting
 from owl_geo.sources.quantization import NODATA, STEP, dequantized
 from owl_geo.types import EMBEDDING, AnyArray
 
@@ -135,8 +136,8 @@ def check_whole(chosen: Sequence[Band], offered: Sequence[Band], where: str) -> 
     count, of = (sum(band.common == EMBEDDING for band in part) for part in (chosen, offered))
     if 0 < count < of:
         raise SceneError(
-            f"{where}: --bands names {count} of the {of} bands of an embedding, which are a vector "
-            "only together",
+            f"{where}: {setting()} names {count} of the {of} bands of an embedding, which are a "
+            "vector only together",
             remedy="name all of them or none",
         )
 

@@ -17,6 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from owl_geo.disk.suffixes import PARQUET
 from owl_geo.errors import Fault, SourceError, where_instead
+from owl_geo.ground.cut_off import cut_off
 from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixels, misplaced
@@ -163,6 +164,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             offset=offsets[i],
             masked=any(alpha) or not set(masks[i]) <= no_mask,
             alpha=alpha[i],
+            palette=interpreted[i] == ColorInterp.palette,
             bad=i in bad,
             wavelength=waves[i],
             width=widths[i],
@@ -207,6 +209,8 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         raise SourceError(
             f"{path} is the land mask of a TESSERA tile, without its vectors", remedy=ARRAYS
         )
+    if fault := cut_off(dataset):
+        raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
     fault = misplaced(dataset)
     if fault and looks_like_cube(path):
         fault = misplaced_netcdf(dataset) or Fault("does not lie on the map as a raster", CUBE)

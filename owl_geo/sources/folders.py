@@ -15,6 +15,7 @@ from owl_geo.ground.projections import same_crs
 from owl_geo.sources.arrays.layout import ARRAYS, holds_arrays
 from owl_geo.sources.bands import Band, doubtful_files
 from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
+from owl_geo.sources.named_bands import naming
 from owl_geo.sources.products.families import is_product, lacks_metadata, product_around
 from owl_geo.sources.products.product import Product
 from owl_geo.sources.side_files import is_side_file
@@ -80,7 +81,7 @@ def bad_bands(bands: Sequence[Band], default: Sequence[Band]) -> tuple[str, ...]
         return ()
     return (
         f"{_listed(bad)} {_are(bad)} not taken, since the header lists bad bands (bbl); to take "
-        f"one, name it too: --bands ...,{bad[0]}",
+        f"one, name it too: {naming(bad[:1], further=True)}",
     )
 
 
@@ -177,7 +178,7 @@ def _left_out(
 def _by_name(names: Sequence[str], first: str) -> str:
     return (
         f"{_listed(names)} {_are(names)} left out: by name, a mask, angles, a quality layer or a "
-        f"picture; to use one as a band, name it too: --bands ...,{first}"
+        f"picture; to use one as a band, name it too: {naming([first], further=True)}"
     )
 
 

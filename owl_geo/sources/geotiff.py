@@ -20,12 +20,14 @@ from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
 from owl_geo.sources.editions import check_editions
 from owl_geo.sources.embeddings import warn_of_lost_names
+from owl_geo.sources.palettes import warn_of_palettes
 from owl_geo.sources.pixel_sizes import warn_of_mixed_pixels
 from owl_geo.sources.products.families import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.same_bands import warn_of_order
-from owl_geo.sources.scan import SceneSummary, check_mask
+from owl_geo.sources.scan import SceneSummary
 from owl_geo.sources.scene_description import SceneDescription, describe_scene
+from owl_geo.sources.scene_masks import check_mask
 from owl_geo.sources.scene_names import scene_name
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.shown_scenes import shown_scene
@@ -289,6 +291,7 @@ def _check_bands(scene: Scene, truth: str | None) -> None:
                         else "name another file"
                     ),
                 )
+    warn_of_palettes(scene.name, scene.bands)
     if scene.doubtful:
         others = [band.name for band in scene.bands if band.name not in scene.doubtful]
         several = len(scene.doubtful) > 1

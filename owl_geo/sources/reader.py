@@ -249,6 +249,11 @@ class FileScene:
         """Whether no pixel can be invalid."""
         return always_valid(self.scene)
 
+    @property
+    def is_seen_whole(self) -> bool:
+        """Whether a scan reads all bands: each has values that may stand for missing data."""
+        return all(map(has_bad_values, self.bands))
+
     def chunk_shape(self, size: int) -> tuple[int, int]:
         """Return height and width, in pixels, of the chunks that the scene is read in."""
         return chunk_shape(self.scene, size)

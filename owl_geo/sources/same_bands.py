@@ -13,6 +13,7 @@ from owl_geo.errors import SceneError, SourceError
 from owl_geo.sources.band_choice import KnownBand, NotFound, abbreviated, like_known
 from owl_geo.sources.bands import Band, sensor_of_bands, unpadded
 from owl_geo.sources.counterparts import Counterparts
+from owl_geo.sources.named_bands import naming, setting
 from owl_geo.sources.sensors import code_in
 from owl_geo.types import EMBEDDING
 from owl_geo.wording import plural
@@ -20,7 +21,6 @@ from owl_geo.wording import plural
 _log = logging.getLogger("owl_geo")
 
 _SHOWN = 4  # bands of a message that names them two by two
-_NONE_SHARED = "name bands that both have with --bands, or set `names` of a scene in owl.toml"
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,12 @@ def _both_lists(
     theirs = abbreviated(chosen.bands if chosen.of_run else chosen.all_bands)
     first = "the run" if chosen.of_run else f"the first scene, {chosen.scene!r},"
     both = "a run on both needs" if chosen.of_run else "both have"
-    shared = ",".join(_shared(chosen, wanted, offered, where))
-    advice = f"{both} --bands {shared}" if shared else _NONE_SHARED
+    shared = _shared(chosen, wanted, offered, where)
+    advice = (
+        f"{both} {naming(shared)}"
+        if shared
+        else f"name bands that both have with {setting()}, or set `names` of a scene in owl.toml"
+    )
     return SceneError(error.message, remedy=f"{hint}it has {ours}; {first} has {theirs}; {advice}")
 
 

@@ -13,20 +13,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from owl_geo.errors import LayerError, SceneError, SourceError
+from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.footprints import off_the_map, on_earth
-from owl_geo.ground.raster import coverage
-from owl_geo.ground.raster_files import band_names, beyond
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
-from owl_geo.sources.band_grids import crs_text, extent_text
 from owl_geo.sources.base import build_index
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.left_out import NoSceneLeft, failed_scene
 from owl_geo.sources.prefetch import prefetched
-from owl_geo.sources.scenes import Scene
 from owl_geo.types import BoolArray, FailedScene
 from owl_geo.wording import counted, per_cent
 from owl_geo.work.progress import Progress
@@ -106,41 +102,6 @@ class _Cut:
             best_valid=float(self.valid[~good].max(initial=0.0)),
             nowhere=self.n_nowhere,
             date=self.scene.date,
-        )
-
-
-def check_mask(scene: Scene) -> None:
-    """Warn of a mask that counts in part, or covers a scene partly.
-
-    Raises SourceError for one that lies elsewhere.
-    """
-    if scene.mask is None:
-        return
-    try:
-        share = coverage(scene.mask.path, scene.grid)
-        names = band_names(scene.mask.path)
-    except LayerError as error:
-        raise SourceError(f"the mask of scene {scene.name!r}: {error}") from error
-    if share == 0:
-        raise SourceError(
-            f"the mask {scene.mask.path} covers nothing of scene {scene.name!r}, which spans "
-            f"{extent_text(scene.grid)} in {crs_text(scene.grid)}",
-            remedy="take the mask of this scene",
-        )
-    if len(names) > 1 and not scene.mask.bands:
-        _log.warning(
-            "the mask %s has %d bands (%s) and the first alone counts; mask_bands names others",
-            scene.mask.path,
-            len(names),
-            ", ".join(names),
-        )
-    if share < 0.999:
-        _log.warning(
-            "the mask %s covers %.3g %% of scene %r; beyond it every pixel counts as %s",
-            scene.mask.path,
-            100 * share,
-            scene.name,
-            "bad" if scene.mask.is_bad(beyond(scene.mask.path)) else "clear",
         )
 
 
@@ -259,12 +220,18 @@ def _validity(
     for part in cut:
         windows = part.inside
         whole = Chunk(0, 0, 0, 0, 0, len(windows))
-        if len(windows) == 0 or part.scene.always_valid:
+        if len(windows) == 0:
             yield part, whole, None
             continue
         shape = part.scene.chunk_shape(size)
         try:
             with part.scene.reader() as reader:
+                if not part.scene.is_seen_whole:  # a file that was cut off lacks its end
+                    for chunk in chunks(windows.take(slice(-1, None)), *shape):
+                        reader.pixels(chunk)
+                if part.scene.always_valid:
+                    yield part, whole, None
+                    continue
                 for chunk in chunks(windows, *shape):
                     yield part, chunk, reader.valid(chunk)
         except SourceError as error:

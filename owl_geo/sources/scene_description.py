@@ -22,6 +22,7 @@ from owl_geo.sources.folders import (
     quality_bands,
     without_quality,
 )
+from owl_geo.sources.named_bands import setting
 from owl_geo.sources.products.families import lacks_metadata, product_of, read_product
 from owl_geo.sources.products.product import CloudMask, Product
 from owl_geo.sources.scene_dates import scene_date
@@ -168,7 +169,7 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
         raise SceneError(
             f"scene {scene.name!r} has {counted(len(bands), 'band')}, but "
             f"{counted(len(scene.names), 'name')} for them",
-            remedy=f"{several} has several: name it by itself, and its bands with --bands"
+            remedy=f"{several} has several: name it by itself, and its bands with {setting()}"
             if several
             else "",
         )

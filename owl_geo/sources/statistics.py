@@ -27,8 +27,7 @@ def band_statistics(
 
     Warns where some of the patches look like missing data that a file does not declare.
     """
-    n = len(source.index)
-    chosen = np.sort(rng.choice(n, size=min(n_patches, n), replace=False))
+    chosen = _some(source, rng, n_patches)
     values = read_at(source, chosen)
     _warn_of_empty(source, chosen, values)
     known = known_bands_of(source)
@@ -46,6 +45,21 @@ def band_statistics(
     for view in statistics.views:
         _look_where_seen(statistics, view, values)
     return statistics
+
+
+def look_for_empty(source: PatchSource, rng: np.random.Generator, *, n_patches: int = 256) -> None:
+    """Warn as ``band_statistics`` does, of patches that join those of which statistics are known.
+
+    Raises SourceError where one of those that are looked at cannot be read.
+    """
+    if _may_look_empty(source):
+        chosen = _some(source, rng, n_patches)
+        _warn_of_empty(source, chosen, read_at(source, chosen))
+
+
+def _some(source: PatchSource, rng: np.random.Generator, n_patches: int) -> IntArray:
+    n = len(source.index)
+    return np.sort(rng.choice(n, size=min(n_patches, n), replace=False))
 
 
 def centre_and_scale(bands: FloatArray) -> tuple[AnyArray, AnyArray]:
@@ -71,9 +85,9 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
         chosen: positions of n patches in its index, ``(n,)``.
         values: their pixels, ``(n, bands, height, width)``.
     """
-    own = [i for i, band in enumerate(known_bands_of(source)) if band.origin == OF_SCENE]
-    if len(own) < 2 or source.patch_size**2 < _FEWEST_PIXELS:
+    if not _may_look_empty(source):
         return
+    own = _own_bands(source)
     pixels = values[:, own].reshape(len(chosen), len(own), -1)
     even = np.flatnonzero((pixels == pixels[:, :, :1]).all(axis=(1, 2)))
     kinds, which = np.unique(pixels[even, :, 0], axis=0, return_inverse=True)
@@ -90,6 +104,15 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
         *(f"{counts[most]:,}", f"{len(chosen):,}", source.index["patch_id"].iloc[first]),
         ", ".join(found) if len(found) <= _SHOWN else "the same",
     )
+
+
+def _may_look_empty(source: PatchSource) -> bool:
+    return len(_own_bands(source)) > 1 and source.patch_size**2 >= _FEWEST_PIXELS
+
+
+def _own_bands(source: PatchSource) -> list[int]:
+    """Return the positions of the bands that are of the scenes, not of a view."""
+    return [i for i, band in enumerate(known_bands_of(source)) if band.origin == OF_SCENE]
 
 
 def _pixels(patches: FloatArray) -> FloatArray:

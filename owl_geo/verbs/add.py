@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from owl_geo.concepts.kept import KeptLayers
@@ -20,6 +21,7 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import in_short, known_bands
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.left_out import NoSceneLeft
+from owl_geo.sources.statistics import look_for_empty
 from owl_geo.sources.unopened import Addition, OnError, check_on_error
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.measuring import ViewSummary
@@ -178,6 +180,7 @@ class _Fresh:
         )
         if not len(source.index):
             return cls(run.patches[:0], None)
+        _look_for_empty(settings, source, on_error)
         layers = KeptLayers(run.path / LAYERS, like_before=True)
         table = concepts_of(settings, source, report, workers, layers, skip=True, a_part=True)
         if table.outside and on_error == "fail":
@@ -194,3 +197,12 @@ class _Fresh:
         held = held_out_later(settings, windows_of(source), before)
         labels = truth_labels(settings, source, a_part=True)
         return cls(patches, truth_table(source.index, labels, [held]), levels, views)
+
+
+def _look_for_empty(settings: Settings, source: PoolSource, on_error: OnError) -> None:
+    """Warn of new patches that look like missing data; raises SourceError for damaged files."""
+    try:
+        look_for_empty(source, np.random.default_rng([settings.seed, 0]))
+    except SourceError:
+        if on_error == "fail":
+            raise  # else whatever needs these patches says so, and the other scenes are of use

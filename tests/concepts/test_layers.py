@@ -7,6 +7,7 @@ import gzip
 import logging
 import shutil
 import warnings
+import zipfile
 from pathlib import Path
 
 import geopandas as gpd
@@ -469,6 +470,13 @@ def test_a_table_without_places_is_told_what_to_be(name: str, tmp_path: Path) ->
     pyogrio.write_dataframe(table, tmp_path / name)
     with pytest.raises(LayerError, match=r"no layer with geometry; .*columns lon and lat, or WKT"):
         read(tmp_path / name)
+
+
+def test_a_table_in_an_archive_is_told_to_be_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.csv", "name,lon,lat\na,9,45\n")
+    with pytest.raises(LayerError, match="if it is a table with coordinates, unpack it"):
+        read(tmp_path / "a.zip")
 
 
 def test_gdal_errors_are_one_line(tmp_path: Path) -> None:

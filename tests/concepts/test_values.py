@@ -150,6 +150,30 @@ def test_dates(column: pd.Series) -> None:
     assert is_given(column).tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("later", ["+02:00", "+01:00"])  # one offset, or those of two seasons
+@pytest.mark.parametrize("suffix", [".geojson", ".csv"])
+def test_a_day_is_that_of_the_time_that_a_moment_was_written_in(
+    suffix: str, later: str, tmp_path: Path
+) -> None:
+    moments = [
+        "2024-05-01T01:00:00+02:00",
+        "2024-05-01T23:30:00+02:00",
+        f"2024-12-01T00:30:00{later}",
+    ]
+    table = gpd.GeoDataFrame({"since": moments}, geometry=gpd.points_from_xy([9, 9, 9], [45] * 3))
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".csv":
+        rows = (f"{moment},9,45" for moment in moments)
+        path.write_text("since,lon,lat\n" + "\n".join(rows), encoding="utf-8")
+    else:
+        table.set_crs(4326).to_file(path)
+    since = load(LayerSettings(path=str(path)), ["since"]).features["since"]
+    assert has_value(since, ["2024-05-01"]).tolist() == [True, True, False]
+    assert has_value(since, ["2024-12-01"]).tolist() == [False, False, True]
+    assert not has_value(since, ["2024-04-30", "2024-11-30"]).any()
+    assert has_value(since, ["2024-04-30T23:00:00Z"]).tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".geojson", ".gdb", ".kml", ".geojsonl"])
 def test_every_format_means_the_same(tmp_path: Path, suffix: str) -> None:
     columns = {

@@ -118,3 +118,38 @@ def test_links_of_kml_to_other_files_are_said(
     assert not caplog.text
     assert read_text(tmp_path / "a.kml", kml(PLACE + LINK)) == 1
     assert "it links to other files (NetworkLink), which are not read" in caplog.text
+
+
+def test_vector_tiles_are_said_to_be_simplified(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.mbtiles"
+    FRAME.to_file(path, driver="MVT", FORMAT="MBTILES")
+    assert len(read_table(str(path)))
+    assert "a.mbtiles: it holds vector tiles, in which shapes are simplified" in caplog.text
+
+
+def test_a_database_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    many = gpd.GeoDataFrame({"use": ["x" * 40] * 400}, geometry=POINTS * 100, crs="EPSG:4326")
+    many.to_file(path, driver="SQLite")
+    assert len(read_table(str(path))) == 400
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(ValueError, match=r"bytes, and its header says .*: fetch it anew"):
+        read_table(str(path))
+
+
+def test_shapes_of_mapinfo_that_are_cut_off_are_said_to_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.mif"
+    FRAME.to_file(path, driver="MapInfo File", FORMAT="MIF")
+    assert len(read_table(str(path))) == 4
+    assert caplog.text == ""
+    lines = path.read_text(encoding="latin-1").splitlines(keepends=True)
+    last = max(i for i, line in enumerate(lines) if line.startswith("Point"))
+    path.write_text("".join(lines[:last]), encoding="latin-1")
+    assert len(read_table(str(path))) == 3
+    assert (
+        "a.mif: it has 3 of the shapes of the 4 rows in a.mid (is the file whole?)" in caplog.text
+    )

@@ -17,6 +17,7 @@ from owl_geo.ground.footprints import off_the_map
 from owl_geo.ground.grid import to_xy
 from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import AlignedRaster, _reach, coverage
+from owl_geo.ground.raster_files import values_of
 from owl_geo.types import SceneGrid
 
 GRID = SceneGrid("s", UTM, (10.0, 0.0, ORIGIN[0], 0.0, -10.0, ORIGIN[1]), 32, 32)
@@ -254,3 +255,17 @@ def test_a_nodata_value_beyond_the_type_hides_nothing(tmp_path: Path) -> None:
     values, valid = seen(path)
     assert valid.all()
     assert (np.unique(values) == [0, 1000]).all()
+
+
+def test_a_raster_that_was_cut_off_says_so(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", coordinates(64, 64, bands=1), blockysize=8)
+    path.write_bytes(path.read_bytes()[:-500])
+    grid = SceneGrid("a", UTM, (10, 0, ORIGIN[0], 0, -10, ORIGIN[1]), 64, 64)
+    with AlignedRaster(path, grid) as raster:
+        raster.rows(0, 8)
+        with pytest.raises(LayerError, match=r"rows 0 to 64 \(is the file whole\?\): .*a\.tif, b"):
+            raster.rows(0, 64)
+    with pytest.raises(
+        LayerError, match=r"cannot read .*a\.tif \(is the file whole\?\): .*a\.tif, b"
+    ):
+        values_of(str(path))

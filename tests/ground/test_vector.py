@@ -98,6 +98,33 @@ def test_a_ring_that_is_not_closed_is_left_out_with_a_warning(
     assert "a.geojson" in caplog.text
 
 
+def around(west: float, east: float) -> list[list[float]]:
+    return [[west, 0.0], [east, 0.0], [east, 1.0], [west, 1.0], [west, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("rings", "count"),
+    [
+        ([around(179, -179)], "1 feature goes"),
+        ([around(179, -179), around(-178, 170), around(9, 10)], "2 features go"),
+        ([around(179, 181)], ""),
+        ([around(-181, -179)], ""),
+        ([around(-180, 180)], ""),  # all of the Earth
+        ([around(-180, -179), around(179, 180)], ""),
+        ([around(-100, 80)], ""),
+    ],
+)
+def test_edges_that_go_round_the_earth_between_neighbours_are_said(
+    rings: list[list[list[float]]], count: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """GDAL and QGIS too take them as they stand, and most who wrote them did not mean that."""
+    path = geojson(tmp_path / "a.geojson", *rings)
+    with caplog.at_level(logging.WARNING, logger="owl_geo"):
+        read_table(path)
+    said = f"a.geojson: {count} from one side of 180 degrees to the other the long way round"
+    assert (said in caplog.text) if count else (caplog.text == "")
+
+
 def test_columns_can_be_left_unread(tmp_path: Path) -> None:
     ring = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
     assert list(read_table(geojson(tmp_path / "a.geojson", ring), columns=[])) == ["geometry"]

@@ -555,3 +555,23 @@ def test_csv_in_utf_16_has_the_crs_of_the_prj_beside_it(tmp_path: Path) -> None:
     path.write_text("x,y\n512345,5234567\n", encoding="utf-16")
     path.with_suffix(".prj").write_text(CRS("EPSG:32632").to_wkt("WKT1_ESRI"))
     assert read(str(path)).crs == "EPSG:32632"
+
+
+def topology(path: Path, *, unit: float = 1.0, **members: Any) -> Path:
+    ring = [[9, 47], [9.05, 47], [9.05, 47.1], [9, 47.1], [9, 47]]
+    area = {"type": "Polygon", "arcs": [[0]], "properties": {"use": "farm"}}
+    arcs = [[[x * unit, y * unit] for x, y in ring]]
+    objects = {"fields": {"type": "GeometryCollection", "geometries": [area]}}
+    text = {"type": "Topology", "objects": objects, "arcs": arcs} | members
+    path.write_text(json.dumps(text), encoding="utf-8")
+    return path
+
+
+def test_topojson_is_in_degrees_where_it_can_be(tmp_path: Path) -> None:
+    """Its specification knows no CRS, and there are maps in pixels too."""
+    found = features(topology(tmp_path / "a.topojson"))
+    assert found.crs == "EPSG:4326"
+    assert found.total_bounds.tolist() == [9, 47, 9.05, 47.1]
+    assert features(topology(tmp_path / "pixels.json", unit=10)).crs is None
+    utm = {"type": "name", "properties": {"name": "EPSG:32632"}}
+    assert features(topology(tmp_path / "utm.json", unit=1e4, crs=utm)).crs == "EPSG:32632"

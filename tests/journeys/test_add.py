@@ -435,6 +435,49 @@ def test_an_addition_skips_and_fails_as_well(folder: Path) -> None:
         add(path, [tile(folder, "text"), tile(folder, "away")], on_error="skip")
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_scene_that_was_cut_off_is_noticed_where_no_pixel_can_be_missing(
+    masked: bool, folder: Path
+) -> None:
+    """A scan reads the bands only where their pixels may be missing, which no value says here."""
+    masks: dict[str, Any] = {}
+    made = settings(folder, "a")
+    if masked:
+        for east, name in enumerate("abc"):
+            place = from_origin(ORIGIN[0] + 640 * east, ORIGIN[1], 10, 10)
+            clear = np.zeros((1, 64, 64), "uint8")
+            write_raster(folder / "masks" / f"{name}.tif", clear, transform=place)
+        made["source"]["mask_bad"] = [1]
+        made["source"]["scenes"][0]["mask"] = str(folder / "masks" / "a.tif")
+        masks = {"masks": [str(folder / "masks" / "{name}.tif")]}
+    cut = scene(folder / "tiles", "b", 1, descriptions=())  # the header comes first then
+    cut.write_bytes(cut.read_bytes()[:-100])
+    run = init(folder / "r", made).run
+    before = state(run.path)
+    with pytest.raises(SourceError, match=r"scene 'b': cannot read .*b\.tif, rows 56 to 64"):
+        add(run.path, [tile(folder, "b"), tile(folder, "c")], **masks)
+    assert state(run.path) == before
+    done = add(run.path, [tile(folder, "b"), tile(folder, "c")], on_error="skip", **masks)
+    assert (done.done, set(reasons(done))) == (("c",), {"b"})
+    scenes = settings(folder, "a", "b", "c")
+    whole = init(folder / "s", scenes, on_error="skip")
+    assert set(reasons(whole)) == {"b"}
+
+
+def test_new_patches_without_contrast_are_said_to_be_so(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They look like missing data, of which ``init`` warns too."""
+    values = coordinates(64, 64, bands=2) + np.uint16(1)
+    values[:, :32] = 0
+    place = from_origin(ORIGIN[0] + 640, ORIGIN[1], 10, 10)
+    write_raster(folder / "tiles" / "b.tif", values, transform=place, descriptions=("red", "nir"))
+    run = init(folder / "r", settings(folder, "a")).run
+    assert "in every pixel" not in caplog.text
+    add(run.path, [tile(folder, "b")])
+    assert "32 of 64 patches that were looked at, for example b/0/0, are 0 in every" in caplog.text
+
+
 def test_a_scene_without_a_usable_patch_is_done_too(folder: Path) -> None:
     """It need not be looked at again every night."""
     path = folder / "r"

@@ -367,7 +367,9 @@ def test_one_band_and_two_hundred_are_read(bands: int, owl: Owl) -> None:
 
 def test_a_palette_is_read_as_its_numbers(owl: Owl) -> None:
     path = write_raster(owl.folder / "scene.tif", PIXELS[:1].astype("uint8"), photometric="palette")
-    owl.init(path).done()
+    said = owl.init(path)
+    said.done()
+    assert "the pixels of band_1 are numbers of colours or classes" in said.err
     pixels = Run(owl.folder / "run").source.read(["scene/8/0"])
     np.testing.assert_array_equal(pixels[0, 0], PIXELS[0, 8:, :8])
 

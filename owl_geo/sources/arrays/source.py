@@ -142,6 +142,11 @@ class ArrayScene:
         """False: only its scales tell."""
         return False
 
+    @property
+    def is_seen_whole(self) -> bool:
+        """True: the length of its files is compared with their headers."""
+        return True
+
     def chunk_shape(self, size: int) -> tuple[int, int]:
         """Return height and width, in pixels, of the chunks that the tile is read in."""
         per_pixel = 6 * len(self.bands) + 5  # the integers, those in order, values, validity

@@ -226,6 +226,11 @@ class CubeScene:
         """Whether no pixel can be invalid."""
         return not any(group.may_be_invalid for group in self.groups)
 
+    @property
+    def is_seen_whole(self) -> bool:
+        """True: a file that lacks its end does not open, and a store has fill values there."""
+        return True
+
     def chunk_shape(self, size: int) -> tuple[int, int]:
         """Return height and width, in pixels, of the chunks that the cube is read in."""
         width = self.grid.width

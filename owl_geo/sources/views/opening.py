@@ -11,8 +11,10 @@ from owl_geo.settings.sources import ViewSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.editions import check_editions
 from owl_geo.sources.embeddings import warn_of_lost_names
+from owl_geo.sources.named_bands import of_view
+from owl_geo.sources.palettes import warn_of_palettes
 from owl_geo.sources.same_bands import warn_of_order
-from owl_geo.sources.scan import check_mask
+from owl_geo.sources.scene_masks import check_mask
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.units import warn_of_mixed_units
 from owl_geo.types import EMBEDDING, BandOrigin, BandStatistics
@@ -39,7 +41,8 @@ def open_views(
     for name, view in settings.items():
         try:
             known = () if statistics is None else _known(statistics, name)
-            views.append(_opened(name, view, known))
+            with of_view(name):
+                views.append(_opened(name, view, known))
         except SourceError as error:
             raise SourceError(f"view {name!r}: {error.message}", remedy=error.remedy) from error
     return tuple(views)
@@ -80,6 +83,7 @@ def check_views(views: Sequence[View]) -> None:
     for view in views:
         for scene in view.scenes:
             check_mask(scene)
+            warn_of_palettes(scene.name, scene.bands)
         check_editions([(scene.name, scene.bands) for scene in view.scenes])
         warn_of_lost_names((scene.name, scene.bands) for scene in view.scenes)
         warn_of_order((scene.name, scene.bands) for scene in view.scenes)

@@ -1,0 +1,77 @@
+"""Raster files that end too early, where that is to be known before any pixel is read.
+
+GDAL takes what a file of ENVI or of classic NetCDF lacks for zeros, and reads a grid of text from
+its beginning on.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from owl_geo.errors import Fault
+from owl_geo.settings.subdatasets import file_of
+from owl_geo.wording import counted
+
+_TEXT = ("AAIGrid", "GRASSASCIIGrid")
+_HEADER_WORDS = 10  # of such a grid, at least
+_CHUNK = 2**24  # bytes
+
+
+def cut_off(dataset: rasterio.DatasetReader) -> Fault | None:
+    """Return that a raster ends before its last pixel, and what to do; None where it does not."""
+    find = {"ENVI": _envi, "netCDF": _netcdf} | dict.fromkeys(_TEXT, _text)
+    file = Path(file_of(dataset.name))
+    if dataset.driver not in find or not file.is_file():
+        return None
+    what = find[dataset.driver](dataset, file)
+    return Fault(what, "fetch it anew") if what else None
+
+
+def _envi(dataset: rasterio.DatasetReader, file: Path) -> str:
+    header = dataset.tags(ns="ENVI")
+    if header.get("file_compression", "0").strip() not in ("", "0"):
+        return ""
+    begin = header.get("header_offset", "0").strip()
+    per_pixel = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    least = (int(begin) if begin.isdecimal() else 0) + dataset.height * dataset.width * per_pixel
+    size = file.stat().st_size
+    return f"has {size:,} bytes, and its header says {least:,}" if size < least else ""
+
+
+def _netcdf(dataset: rasterio.DatasetReader, file: Path) -> str:
+    """Tell of the classic format; of the newer one, the library does."""
+    with file.open("rb") as opened:
+        if opened.read(4) not in (b"CDF\x01", b"CDF\x02"):
+            return ""
+    from scipy.io import netcdf_file
+
+    try:
+        netcdf_file(file, mmap=True).close()  # which maps every variable, and reads none
+    except ValueError:
+        return "ends before the last of its values"
+    except (OSError, TypeError, IndexError, KeyError):  # of a kind that this reader does not know
+        return ""
+    return ""
+
+
+def _text(dataset: rasterio.DatasetReader, file: Path) -> str:
+    state = file.stat()
+    n = _n_words(str(file), state.st_size, state.st_mtime_ns) - _HEADER_WORDS
+    least = dataset.height * dataset.width
+    return f"ends before the last of its {counted(least, 'pixel')}" if n < least else ""
+
+
+@lru_cache(maxsize=64)
+def _n_words(path: str, size: int, changed: int) -> int:
+    """Return how many words a file of text has; ``size`` and ``changed`` tell whether it is new."""
+    count, is_blank = 0, True
+    with Path(path).open("rb", buffering=0) as opened:
+        while part := opened.read(_CHUNK):
+            blank = np.frombuffer(part, dtype=np.uint8) <= ord(" ")
+            count += int((blank[:-1] & ~blank[1:]).sum()) + int(is_blank and not blank[0])
+            is_blank = bool(blank[-1])
+    return count
