@@ -1,18 +1,21 @@
 """Raster files that end too early, where that is to be known before any pixel is read.
 
-GDAL takes what a file of ENVI or of classic NetCDF lacks for zeros, and reads a grid of text from
-its beginning on.
+GDAL takes what a file of ENVI or of classic NetCDF lacks for zeros, reads a grid of text from its
+beginning on, and finds out about a GeoTIFF when it comes to its end.
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.enums import Interleaving
 
 from owl_geo.errors import Fault
+from owl_geo.settings.paths import is_local
 from owl_geo.settings.subdatasets import file_of
 from owl_geo.wording import counted
 
@@ -23,12 +26,35 @@ _CHUNK = 2**24  # bytes
 
 def cut_off(dataset: rasterio.DatasetReader) -> Fault | None:
     """Return that a raster ends before its last pixel, and what to do; None where it does not."""
-    find = {"ENVI": _envi, "netCDF": _netcdf} | dict.fromkeys(_TEXT, _text)
+    find = _FIND.get(dataset.driver)
     file = Path(file_of(dataset.name))
-    if dataset.driver not in find or not file.is_file():
+    if find is None or not file.is_file():
         return None
-    what = find[dataset.driver](dataset, file)
+    what = find(dataset, file)
     return Fault(what, "fetch it anew") if what else None
+
+
+def is_told(driver: str, path: str) -> bool:
+    """Return whether ``cut_off`` would tell of a raster that ends too early."""
+    return driver in _FIND and is_local(path)
+
+
+def _tiff(dataset: rasterio.DatasetReader, file: Path) -> str:
+    """Tell of the last row of blocks, which programs write last."""
+    height, width = dataset.block_shapes[0]
+    row = (dataset.height - 1) // height
+    each = dataset.indexes if dataset.interleaving != Interleaving.pixel else [1]
+    least = 0
+    for band in each:
+        for column in range(math.ceil(dataset.width / width)):
+            begin, size = (
+                dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=band)
+                for what in ("OFFSET", "SIZE")
+            )
+            if begin is not None and size is not None:  # else the block is empty
+                least = max(least, int(begin) + int(size))
+    size = file.stat().st_size
+    return f"has {size:,} bytes, and its header says {least:,}" if size < least else ""
 
 
 def _envi(dataset: rasterio.DatasetReader, file: Path) -> str:
@@ -63,6 +89,9 @@ def _text(dataset: rasterio.DatasetReader, file: Path) -> str:
     n = _n_words(str(file), state.st_size, state.st_mtime_ns) - _HEADER_WORDS
     least = dataset.height * dataset.width
     return f"ends before the last of its {counted(least, 'pixel')}" if n < least else ""
+
+
+_FIND = {"GTiff": _tiff, "ENVI": _envi, "netCDF": _netcdf} | dict.fromkeys(_TEXT, _text)
 
 
 @lru_cache(maxsize=64)

@@ -15,6 +15,7 @@ import rasterio
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, SceneError, SourceError
+from owl_geo.ground.cut_off import is_told
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import UNREADABLE
 from owl_geo.ground.tiling import Chunk
@@ -251,8 +252,11 @@ class FileScene:
 
     @property
     def is_seen_whole(self) -> bool:
-        """Whether a scan reads all bands: each has values that may stand for missing data."""
-        return all(map(has_bad_values, self.bands))
+        """Whether a scan reads all bands, for values that may stand for missing data.
+
+        Or all but those of whose end their headers have told.
+        """
+        return all(has_bad_values(band) or is_told(band.driver, band.path) for band in self.bands)
 
     def chunk_shape(self, size: int) -> tuple[int, int]:
         """Return height and width, in pixels, of the chunks that the scene is read in."""

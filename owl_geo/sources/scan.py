@@ -220,16 +220,17 @@ def _validity(
     for part in cut:
         windows = part.inside
         whole = Chunk(0, 0, 0, 0, 0, len(windows))
-        if len(windows) == 0:
+        scene = part.scene
+        if len(windows) == 0 or (scene.always_valid and scene.is_seen_whole):
             yield part, whole, None
             continue
-        shape = part.scene.chunk_shape(size)
+        shape = scene.chunk_shape(size)
         try:
-            with part.scene.reader() as reader:
-                if not part.scene.is_seen_whole:  # a file that was cut off lacks its end
+            with scene.reader() as reader:
+                if not scene.is_seen_whole:  # a file that was cut off lacks its end
                     for chunk in chunks(windows.take(slice(-1, None)), *shape):
                         reader.pixels(chunk)
-                if part.scene.always_valid:
+                if scene.always_valid:
                     yield part, whole, None
                     continue
                 for chunk in chunks(windows, *shape):

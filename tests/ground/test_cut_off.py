@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import rasterio
+from rasterio.windows import Window
 from rasters import coordinates, write_raster
 from scipy.io import netcdf_file
 
@@ -32,6 +33,40 @@ def test_an_envi_file_that_ends_too_early_is_refused(interleave: str, tmp_path: 
         read_bands(path)
     with pytest.raises(LayerError, match=said):
         open_layer(str(path))
+
+
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+@pytest.mark.parametrize("tiled", [True, False])
+@pytest.mark.parametrize("compress", ["none", "deflate"])
+def test_a_geotiff_that_ends_too_early_is_refused(
+    interleave: str, tiled: bool, compress: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    options: dict[str, Any] = {"blockxsize": 16, "blockysize": 16} if tiled else {"blockysize": 8}
+    values = coordinates(40, 56, 3)
+    write_raster(
+        path, values, interleave=interleave, tiled=tiled, compress=compress, **options
+    )  # without descriptions, the header comes first
+    whole = path.read_bytes()
+    open_layer(str(path)).close()
+    path.write_bytes(whole[:-1])
+    said = rf"a\.tif has {len(whole) - 1:,} bytes, and its header says {len(whole):,}"
+    with pytest.raises(SourceError, match=said):
+        read_bands(path)
+    with pytest.raises(LayerError, match=said):
+        open_layer(str(path))
+
+
+def test_blocks_that_were_never_written_are_no_end(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.tif"
+    options = {"driver": "GTiff", "width": 64, "height": 64, "count": 1, "dtype": "uint8"}
+    with rasterio.open(
+        path, "w", **options, tiled=True, blockxsize=16, blockysize=16, sparse_ok=True
+    ) as dataset:
+        dataset.write(np.ones((16, 16), np.uint8), 1, window=Window(0, 0, 16, 16))
+    with rasterio.open(path) as dataset:
+        assert cut_off(dataset) is None
+        assert dataset.read(1).sum() == 256
 
 
 def test_what_stands_before_the_pixels_of_an_envi_file_counts(tmp_path: Path) -> None:
@@ -64,7 +99,7 @@ def test_the_numbers_of_a_grid_of_text_are_counted(
     assert fault(header + "1 2 3\n" * 4) is None
     assert fault(header + "1 2 3 4 5 6\r\n7\t8 9  10 11 12") is None
     assert fault(header + "1 2 3\n" * 3 + "1 2\n").what == "ends before the last of its 12 pixels"
-    assert fault(header + "1 2 3\n", "GTiff") is None
+    assert fault(header + "1 2 3\n", "PNG") is None
 
 
 def test_a_whole_grid_of_text_is_read(tmp_path: Path) -> None:

@@ -517,8 +517,9 @@ def test_cloud_mask_in_another_crs_and_pixel_size(tmp_path: Path) -> None:
 def test_integer_scenes_without_nodata_are_not_read_by_the_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But for the last patch, which a file that was cut off lacks."""
-    path = write_raster(tmp_path / "a.tif", coordinates(64, 64))
+    """But for the last patch where a file may lack its end and its header does not tell."""
+    tiff = write_raster(tmp_path / "a.tif", coordinates(64, 64))
+    other = write_raster(tmp_path / "a.bil", coordinates(64, 64), driver="EHdr")
     read: list[tuple[int, int, int, int]] = []
     whole = SceneReader._read
 
@@ -527,7 +528,9 @@ def test_integer_scenes_without_nodata_are_not_read_by_the_scan(
         return whole(self, chunk, all_bands)
 
     monkeypatch.setattr(SceneReader, "_read", spy)
-    assert len(GeoTiffSource(path).index) == 4
+    assert len(GeoTiffSource(tiff).index) == 4
+    assert read == []
+    assert len(GeoTiffSource(other).index) == 4
     assert read == [(32, 32, 32, 32)]
 
 
@@ -696,13 +699,13 @@ def test_bad_arguments_are_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, BLOCKS])
-def test_a_truncated_file_names_scene_file_and_rows(
-    tmp_path: Path, options: dict[str, Any]
-) -> None:
+def test_a_damaged_file_names_scene_file_and_rows(tmp_path: Path, options: dict[str, Any]) -> None:
     noise = np.random.default_rng(0).integers(0, 60_000, (2, 512, 512)).astype(np.uint16)
-    path = write_raster(tmp_path / "cut.tif", noise, nodata=0, **options)
+    path = write_raster(
+        tmp_path / "cut.tif", noise, **{"nodata": 0, "compress": "deflate"} | options
+    )
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
     with pytest.raises(SourceError, match=r"cut") as error:
         _ = GeoTiffSource(path, min_valid=0.5).index
     message = str(error.value)
