@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -44,6 +45,7 @@ class PatchIndex:
     ) -> None:
         self._folder = folder
         self._indexed = indexed
+        self._read_of: str | None = ""  # digest of index.json as it was read; "" = nothing was read
         self._settings = settings
         self._settings_here = settings_here
 
@@ -129,6 +131,7 @@ class PatchIndex:
     @cached_property
     def record(self) -> IndexRecord:
         """The content of index.json."""
+        self._check_not_replaced()
         path = self._required(INDEX)
         try:
             record = IndexRecord.read(path)
@@ -137,6 +140,7 @@ class PatchIndex:
                 f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
             ) from error
         self._check_not_replaced()
+        self._read_of = _digest(path)
         return record
 
     @cached_property
@@ -194,6 +198,7 @@ class PatchIndex:
         return positions_of(self.patches, ids)
 
     def _table(self, name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+        self._check_not_replaced()
         path = self._required(name)
         try:
             table = read(path)
@@ -202,18 +207,25 @@ class PatchIndex:
                 f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
             ) from error
         self._check_not_replaced()
+        self._read_of = self._read_of or None
         return table
 
     def _check_not_replaced(self) -> None:
         """Raise BusyError where what is read next, or was read, is not of one and the same pool.
 
-        Of the files that replace others, index.json is put in place first.
+        Of the files that replace others, index.json is put in place first. One with the same
+        content is of the same pool.
         """
-        if file_state(self._folder / INDEX) != self._indexed:
+        now = file_state(self._folder / INDEX)
+        if now == self._indexed:
+            return
+        is_same = self._read_of in ("", _digest(self._folder / INDEX))
+        if not is_same or owl_toml.load(self._folder / owl_toml.FILE_NAME) != self._settings:
             raise BusyError(
                 f"{self._folder} was changed by another command since it was opened",
                 remedy="give this one again; in Python, open the run again",
             )
+        self._indexed = now
 
     def _required(self, name: str) -> Path:
         path = self._folder / name
@@ -222,3 +234,11 @@ class PatchIndex:
                 f"{path} is missing", remedy=f"run `owl-geo init {self._folder} --update`"
             )
         return path
+
+
+def _digest(file: Path) -> str | None:
+    """Return what differs for another content of a file; None where there is none."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None

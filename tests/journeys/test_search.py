@@ -459,6 +459,7 @@ class TestRunFolder:
 
     def test_damaged_tables_are_made_anew_by_an_update(self, tmp_path) -> None:
         run = simulated(tmp_path / "r")
+        before = run.patches
         cure = "run `owl-geo init .* --update`"
         for name in ("patches.parquet", "truth.parquet", "index.json"):
             (run.path / name).write_bytes(b"not a table")
@@ -468,7 +469,7 @@ class TestRunFolder:
             with pytest.raises(RunError, match=f"{name} is missing; {cure}"):
                 (Run(run.path).patches, Run(run.path).truth)
             update(run.path)
-        assert Run(run.path).patches.equals(run.patches)
+        assert Run(run.path).patches.equals(before)
         assert Run(run.path).is_finished()
 
     def test_lost_metrics_come_back(self, tmp_path) -> None:

@@ -102,3 +102,13 @@ def test_a_run_that_another_command_adds_to_is_not_read_in_halves(read: str, fol
     with pytest.raises(BusyError, match=r"changed by another command since it was opened; give"):
         _ = opened.patches
     assert set(Run(run.path).patches["scene"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("read", ["nothing", "record"])
+def test_a_run_whose_files_were_made_anew_alike_is_read_on(read: str, folder: Path) -> None:
+    run = made(folder, {"path": str(folder / "a.tif")}, [])
+    opened = Run(run.path)
+    if read == "record":
+        assert opened.grids.keys() == {"a"}
+    update(run.path)
+    assert opened.patches.equals(Run(run.path).patches)
