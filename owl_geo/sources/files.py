@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from pyproj import Geod
 from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
@@ -19,7 +20,7 @@ from owl_geo.disk.suffixes import PARQUET
 from owl_geo.errors import Fault, SourceError, where_instead
 from owl_geo.ground.cut_off import cut_off
 from owl_geo.ground.netcdf_places import misplaced_netcdf
-from owl_geo.ground.projections import crs_of
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixels, misplaced
 from owl_geo.settings.paths import is_local
 from owl_geo.settings.subdatasets import is_subdataset
@@ -31,6 +32,9 @@ from owl_geo.sources.sensors import SENSOR_TAG
 from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, by_wavelength, nanometres
 from owl_geo.types import SceneGrid
 
+_ELLIPSOID = Geod(ellps="WGS84")
+_SHIFTED = re.compile(r"TOWGS84\[|BOUNDCRS\[")
+_APART = 5.0  # metres, by which two good transformations of one datum may differ
 _COLOURS = {
     ColorInterp.coastal: "coastal",
     ColorInterp.blue: "blue",
@@ -241,13 +245,31 @@ def check_pixels(band: Band) -> None:
         )
 
 
+def _crs_text(dataset: rasterio.DatasetReader) -> str:
+    """Return the code of a raster's CRS, or its WKT where it has none; raises CRSError.
+
+    Files of older programs spell a CRS out, a little off; GDAL and QGIS too take the likely code.
+    Where the file brings a shift of the datum of its own (TOWGS84), the code is taken only if it
+    leads to the same place.
+    """
+    wkt, authority = dataset.crs.to_wkt(), dataset.crs.to_authority()
+    if authority is None:
+        return str(wkt)
+    code = ":".join(authority)
+    if not _SHIFTED.search(wkt):
+        return code
+    middle = dataset.xy(dataset.height // 2, dataset.width // 2)
+    there, here = (
+        transformer(crs_of(crs), crs_of(GEOGRAPHIC)).transform(*middle) for crs in (wkt, code)
+    )
+    apart = _ELLIPSOID.inv(*there, *here)[2]
+    return str(wkt) if apart > _APART else code
+
+
 def grid_in(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
     """Return the grid of a raster; raises SourceError for a CRS that PROJ does not know."""
-    # only an exact match: a nearly right code would shift the footprints
-    # files of older programs spell a CRS out, a little off; GDAL and QGIS too take the likely code
-    authority = dataset.crs.to_authority()
-    crs = ":".join(authority) if authority else dataset.crs.to_wkt()
     try:
+        crs = _crs_text(dataset)
         crs_of(crs)
     except CRSError as error:
         raise SourceError(

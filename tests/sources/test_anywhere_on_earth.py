@@ -12,9 +12,13 @@ import pytest
 import rasterio
 import shapely
 from pyproj import CRS, Geod, Transformer
+from rasterio.transform import from_origin
+from rasters import coordinates, write_raster
 
+from owl_geo.concepts import rasters
 from owl_geo.concepts.distances import metres_to_nearest
 from owl_geo.ground.footprints import footprints
+from owl_geo.ground.tiling import tile
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.geotiff import GeoTiffSource
 
@@ -101,3 +105,31 @@ def test_footprint_values_and_distance_of_a_patch(seed: int, tmp_path: Path) -> 
         windows.centres_in(CRS.from_epsg(4326)), np.array([shapely.Point(end)]), CRS.from_epsg(4326)
     )
     assert found[number] == pytest.approx(GEOD.inv(*centre, *end)[2], rel=1e-6, abs=1e-3)
+
+
+UTM = "+proj=utm +zone=33 +ellps=GRS80 +units=m"
+
+
+@pytest.mark.parametrize(
+    ("shift", "code"), [("0,0,0", "EPSG:25833"), ("1,1,1", "EPSG:25833"), ("100,200,300", None)]
+)
+def test_a_file_may_bring_its_own_shift_of_the_datum(
+    shift: str, code: str | None, tmp_path: Path
+) -> None:
+    """A code that is alike but for the shift would put it 180 m away."""
+    crs = f"{UTM} +towgs84={shift}"
+    options = {"crs": crs, "transform": from_origin(500_000, 5_600_000, 10, 10)}
+    path = write_raster(tmp_path / "s.tif", coordinates(64, 64, 1), **options)
+    source = GeoTiffSource(path, patch_size=16)
+    (grid,) = source.grids.values()
+    windows = tile(grid, 16, 16).windows
+    assert (grid.crs == code) == (code is not None)
+    expected = Transformer.from_crs(crs, 4326, always_xy=True).transform(
+        500_000 + 10 * (windows.col_off + 8), 5_600_000 - 10 * (windows.row_off + 8)
+    )
+    lon, lat = windows.centres_in(CRS.from_epsg(4326)).T
+    assert GEOD.inv(lon, lat, *expected)[2] == pytest.approx(0, abs=3)
+    # a layer in the CRS of the scene lies on it
+    layer = write_raster(tmp_path / "l.tif", coordinates(64, 64, 1).astype("float32"), **options)
+    (patch,) = source.read(source.index["patch_id"][:1].tolist())
+    assert rasters.mean(str(layer), windows)[0] == pytest.approx(float(patch.mean()))
