@@ -1,7 +1,7 @@
 """Raster files that end too early, where that is to be known before any pixel is read.
 
-GDAL takes what a file of ENVI or of classic NetCDF lacks for zeros, reads a grid of text from its
-beginning on, and finds out about a GeoTIFF when it comes to its end.
+GDAL takes what a file of ENVI or of classic NetCDF lacks for zeros, and reads a grid of text from
+its beginning on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import rasterio
 from rasterio.enums import Interleaving
 
 from owl_geo.errors import Fault
-from owl_geo.settings.paths import is_local
 from owl_geo.settings.subdatasets import file_of
 from owl_geo.wording import counted
 
@@ -34,17 +33,24 @@ def cut_off(dataset: rasterio.DatasetReader) -> Fault | None:
     return Fault(what, "fetch it anew") if what else None
 
 
-def is_told(driver: str, path: str) -> bool:
-    """Return whether ``cut_off`` would tell of a raster that ends too early."""
-    return driver in _FIND and is_local(path)
+def is_known_whole(dataset: rasterio.DatasetReader) -> bool:
+    """Return whether its header, or ``cut_off``, tells that a raster does not end too early.
+
+    Of a GeoTIFF it is the header's to tell. GDAL finds out about one when it comes to its end, so
+    the rest can be read.
+    """
+    if dataset.driver != "GTiff":
+        return dataset.driver in _FIND
+    file = Path(file_of(dataset.name))
+    return file.is_file() and _end_of_tiff(dataset) <= file.stat().st_size
 
 
-def _tiff(dataset: rasterio.DatasetReader, file: Path) -> str:
-    """Tell of the last row of blocks, which programs write last."""
+def _end_of_tiff(dataset: rasterio.DatasetReader) -> int:
+    """Return where the last row of blocks ends, which programs write last, in bytes."""
     height, width = dataset.block_shapes[0]
     row = (dataset.height - 1) // height
     each = dataset.indexes if dataset.interleaving != Interleaving.pixel else [1]
-    least = 0
+    end = 0
     for band in each:
         for column in range(math.ceil(dataset.width / width)):
             begin, size = (
@@ -52,9 +58,8 @@ def _tiff(dataset: rasterio.DatasetReader, file: Path) -> str:
                 for what in ("OFFSET", "SIZE")
             )
             if begin is not None and size is not None:  # else the block is empty
-                least = max(least, int(begin) + int(size))
-    size = file.stat().st_size
-    return f"has {size:,} bytes, and its header says {least:,}" if size < least else ""
+                end = max(end, int(begin) + int(size))
+    return end
 
 
 def _envi(dataset: rasterio.DatasetReader, file: Path) -> str:
@@ -91,7 +96,7 @@ def _text(dataset: rasterio.DatasetReader, file: Path) -> str:
     return f"ends before the last of its {counted(least, 'pixel')}" if n < least else ""
 
 
-_FIND = {"GTiff": _tiff, "ENVI": _envi, "netCDF": _netcdf} | dict.fromkeys(_TEXT, _text)
+_FIND = {"ENVI": _envi, "netCDF": _netcdf} | dict.fromkeys(_TEXT, _text)
 
 
 @lru_cache(maxsize=64)

@@ -48,6 +48,7 @@ class Band:
     bad: bool = False  # its header says that it is not to be used
     edition: str = ""  # of the model whose vectors they are, where the file's metadata have it
     taken: datetime.date | None = None  # day of acquisition, where the file's metadata have it
+    is_whole: bool = False  # its file is known not to end too early
     own_name: str = ""  # the name it had, where it has that of another scene by its order alone
 
 

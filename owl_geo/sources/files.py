@@ -18,7 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from owl_geo.disk.suffixes import PARQUET
 from owl_geo.errors import Fault, SourceError, where_instead
-from owl_geo.ground.cut_off import cut_off
+from owl_geo.ground.cut_off import cut_off, is_known_whole
 from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixels, misplaced
@@ -152,7 +152,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     scales, offsets, masks = dataset.scales, dataset.offsets, dataset.mask_flag_enums
     alpha = list(map(_is_alpha, descriptions, interpreted))
     called_alpha = ColorInterp.alpha in interpreted
-    bad = _bad_bands(dataset)
+    bad, is_whole = _bad_bands(dataset), is_known_whole(dataset)
     no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(alpha) else _ENTIRE
     bands = tuple(
         Band(
@@ -169,6 +169,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             masked=any(alpha) or not set(masks[i]) <= no_mask,
             alpha=alpha[i],
             palette=interpreted[i] == ColorInterp.palette,
+            is_whole=is_whole,
             bad=i in bad,
             wavelength=waves[i],
             width=widths[i],

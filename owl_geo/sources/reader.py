@@ -15,7 +15,6 @@ import rasterio
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, SceneError, SourceError
-from owl_geo.ground.cut_off import is_told
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import UNREADABLE
 from owl_geo.ground.tiling import Chunk
@@ -254,9 +253,9 @@ class FileScene:
     def is_seen_whole(self) -> bool:
         """Whether a scan reads all bands, for values that may stand for missing data.
 
-        Or all but those of whose end their headers have told.
+        Or all but those of which it is known that they do not end too early.
         """
-        return all(has_bad_values(band) or is_told(band.driver, band.path) for band in self.bands)
+        return all(has_bad_values(band) or band.is_whole for band in self.bands)
 
     def chunk_shape(self, size: int) -> tuple[int, int]:
         """Return height and width, in pixels, of the chunks that the scene is read in."""
