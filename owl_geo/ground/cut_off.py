@@ -39,10 +39,12 @@ def is_known_whole(dataset: rasterio.DatasetReader) -> bool:
     Of a GeoTIFF it is the header's to tell. GDAL finds out about one when it comes to its end, so
     the rest can be read.
     """
-    if dataset.driver != "GTiff":
-        return dataset.driver in _FIND
     file = Path(file_of(dataset.name))
-    return file.is_file() and _end_of_tiff(dataset) <= file.stat().st_size
+    if not file.is_file():
+        return False
+    if dataset.driver == "GTiff":
+        return _end_of_tiff(dataset) <= file.stat().st_size
+    return dataset.driver in _FIND
 
 
 def _end_of_tiff(dataset: rasterio.DatasetReader) -> int:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import geopandas as gpd
 import pandas as pd
@@ -30,6 +30,8 @@ from owl_geo.sources.base import positions_of
 from owl_geo.types import BandStatistics, IntArray, SceneGrid
 from owl_geo.wording import counted
 
+_Value = TypeVar("_Value")
+
 _NAMED = 4  # how many changed settings a message names
 
 
@@ -45,7 +47,7 @@ class PatchIndex:
     ) -> None:
         self._folder = folder
         self._indexed = indexed
-        self._read_of: str | None = ""  # digest of index.json as it was read; "" = nothing was read
+        self._content = ""  # digest of index.json as it was when a file was read
         self._settings = settings
         self._settings_here = settings_here
 
@@ -131,17 +133,7 @@ class PatchIndex:
     @cached_property
     def record(self) -> IndexRecord:
         """The content of index.json."""
-        self._check_not_replaced()
-        path = self._required(INDEX)
-        try:
-            record = IndexRecord.read(path)
-        except DAMAGE as error:
-            raise RunError(
-                f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
-            ) from error
-        self._check_not_replaced()
-        self._read_of = _digest(path)
-        return record
+        return self._read(INDEX, IndexRecord.read, DAMAGE)
 
     @cached_property
     def scenes(self) -> SceneFiles:
@@ -198,17 +190,27 @@ class PatchIndex:
         return positions_of(self.patches, ids)
 
     def _table(self, name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+        return self._read(name, read, (OSError, ValueError, pyarrow.ArrowException))
+
+    def _read(
+        self, name: str, read: Callable[[Path], _Value], errors: tuple[type[Exception], ...]
+    ) -> _Value:
+        """Read a file of the pool whose files were read before.
+
+        Raises RunError where it is missing or damaged, BusyError where it may be of another pool.
+        """
         self._check_not_replaced()
         path = self._required(name)
+        content = self._content or _digest(self._folder / INDEX)
         try:
-            table = read(path)
-        except (OSError, ValueError, pyarrow.ArrowException) as error:
+            value = read(path)
+        except errors as error:
             raise RunError(
                 f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
             ) from error
+        self._content = content
         self._check_not_replaced()
-        self._read_of = self._read_of or None
-        return table
+        return value
 
     def _check_not_replaced(self) -> None:
         """Raise BusyError where what is read next, or was read, is not of one and the same pool.
@@ -219,7 +221,7 @@ class PatchIndex:
         now = file_state(self._folder / INDEX)
         if now == self._indexed:
             return
-        is_same = self._read_of in ("", _digest(self._folder / INDEX))
+        is_same = self._content in ("", _digest(self._folder / INDEX))
         if not is_same or owl_toml.load(self._folder / owl_toml.FILE_NAME) != self._settings:
             raise BusyError(
                 f"{self._folder} was changed by another command since it was opened",
@@ -236,9 +238,9 @@ class PatchIndex:
         return path
 
 
-def _digest(file: Path) -> str | None:
-    """Return what differs for another content of a file; None where there is none."""
+def _digest(file: Path) -> str:
+    """Return what differs for another content of a file, or where there is none."""
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
-        return None
+        return "none"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from pyproj import Geod
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import ProjError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
@@ -247,7 +247,7 @@ def check_pixels(band: Band) -> None:
 
 
 def _crs_text(dataset: rasterio.DatasetReader) -> str:
-    """Return the code of a raster's CRS, or its WKT where it has none; raises CRSError.
+    """Return the code of a raster's CRS, or its WKT where it has none; raises ProjError.
 
     Files of older programs spell a CRS out, a little off; GDAL and QGIS too take the likely code.
     Where the file brings a shift of the datum of its own (TOWGS84), the code is taken only if it
@@ -263,6 +263,8 @@ def _crs_text(dataset: rasterio.DatasetReader) -> str:
     there, here = (
         transformer(crs_of(crs), crs_of(GEOGRAPHIC)).transform(*middle) for crs in (wkt, code)
     )
+    if not np.isfinite([there, here]).all():  # whoever looks for patches on the Earth says so
+        return code
     apart = _ELLIPSOID.inv(*there, *here)[2]
     return str(wkt) if apart > _APART else code
 
@@ -272,7 +274,7 @@ def grid_in(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
     try:
         crs = _crs_text(dataset)
         crs_of(crs)
-    except CRSError as error:
+    except ProjError as error:
         raise SourceError(
             f"{dataset.name} has a CRS that PROJ does not know",
             remedy="assign another, for example with gdal_edit.py -a_srs",

@@ -106,8 +106,6 @@ def test_small_memory_makes_chunks_of_columns(
 
     monkeypatch.setattr(SceneReader, "pixels", spy)
     source = GeoTiffSource(path, patch_size=16)
-    assert len(source.index) == 320
-    sizes.clear()  # the scan looks at the last patch
     streamed(source)
     assert sizes == [64] * 20  # each block is read once
     order = source.index[["row_off", "col_off"]].to_numpy()

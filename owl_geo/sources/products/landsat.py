@@ -124,7 +124,11 @@ def _read(folder: Path) -> Product:
     name, bits = _MASKS.get(collection, ("mask that is known", 0))
     quality = images.get(name)
     return Product(
-        kind=f"Landsat Collection {int(collection)} level {level}" if collection else "Landsat",
+        kind=(
+            f"Landsat Collection {collection.lstrip('0')} level {level}"
+            if collection
+            else f"Landsat level {level}"
+        ),
         bands=tuple(bands),
         default=tuple(band for band in bands if band.common in _DEFAULT) or tuple(bands),
         mask=None if quality is None else CloudMask(str(quality), bits=bits),
@@ -173,7 +177,7 @@ def _first_band(groups: Groups, level: int) -> int:
     """Return the number of the sensor's first band: 1, but 4 of MSS on Landsat 1 to 3."""
     if level == 2 or groups[IMAGE]["SENSOR_ID"] != "MSS":
         return 1
-    return 1 if "REFLECTANCE_MULT_BAND_1" in groups[RESCALING] else 4
+    return 1 if any(key.endswith("_MULT_BAND_1") for key in groups[RESCALING]) else 4
 
 
 def _measure_of_level_1(groups: Groups) -> str:

@@ -88,8 +88,8 @@ def _of_old(folder: Path, collection: str, *, reflectance: bool = True) -> Path:
     if not reflectance:
         kept = [line for line in text.splitlines() if "REFLECTANCE_" not in line]
         radiance = "".join(_RADIANCE.format(n) for n in ("1", "2", "3", "4", "5", "7", "6_VCID_1"))
-        text = "\n".join(kept).replace(" = RADIOMETRIC_RESCALING\n", f"\\g\n{radiance}", 1)
-        text = text.replace("\\g", " = RADIOMETRIC_RESCALING")
+        group = "GROUP = RADIOMETRIC_RESCALING\n"
+        text = "\n".join(kept).replace(group, group + radiance, 1)
     head, _, rest = text.partition("\n")
     about = f"  GROUP = METADATA_FILE_INFO\n{number}  END_GROUP = METADATA_FILE_INFO\n"
     metadata.write_text(f"{head}\n{about}{product}  END_GROUP = PRODUCT_METADATA\n{rest}")
@@ -125,6 +125,26 @@ def test_landsat_of_before_the_collections_gives_radiance(tmp_path: Path) -> Non
     assert scene.mask is None and "clouds are not masked" in scene.left_out[0]  # of other bits
     patch = GeoTiffSource(folder).read([f"{folder.name}/32/0"])[0]
     assert patch[:, 8, 0].tolist() == [0.5 * (1000 * n + 40) - 2 for n in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("first", [1, 4])
+def test_the_bands_of_the_scanner_of_landsat_1_to_5(first: int, tmp_path: Path) -> None:
+    """They are 4 to 7 on the first three and 1 to 4 on the others, whatever the metadata give."""
+    folder = _of_old(make_landsat(tmp_path, 1, sensor="TM"), "", reflectance=False)
+    metadata = next(folder.glob("*_MTL.txt"))
+    text = metadata.read_text().replace('"TM"', '"MSS"')
+    numbers = range(first, first + 4)
+    for n in range(1, 8):
+        if n not in numbers:
+            text = text.replace(_RADIANCE.format(n), "")
+            for path in folder.glob(f"*_B{n}.TIF"):
+                path.unlink()
+    if 6 in numbers:
+        text = text.replace("BAND_6_VCID_1 ", "BAND_6 ")
+    metadata.write_text(text)
+    bands = describe_scene(folder).bands
+    assert [band.name for band in bands] == [f"B{n}" for n in numbers]
+    assert [band.common for band in bands] == ["green", "red", "rededge1", "nir"]
 
 
 def test_damaged_landsat_products(tmp_path: Path) -> None:
