@@ -295,8 +295,9 @@ def _no_masks(run_path: Path, *, has_values: bool) -> str:
             "with a mask of its own would change these, make another run"
         )
     return (
-        f"{run_path} was made without mask_bad, the list of a mask's bad values; put it into "
-        f"owl.toml under [source] and run `owl-geo init {run_path} --update` first"
+        f"{run_path} has no scene with a mask; give its scenes theirs in owl.toml (mask under "
+        "[[source.scenes]], and mask_bad under [source]) and run "
+        f"`owl-geo init {run_path} --update` first, or make another run"
     )
 
 

@@ -501,7 +501,7 @@ def test_a_scene_without_a_usable_patch_is_done_too(folder: Path) -> None:
     [
         ("synthetic", ["b.tif"], {}, "which cannot grow; make a new run"),
         ("geotiff", ["b=elsewhere.tif", "a=other.tif"], {}, "a scene 'a' already"),
-        ("geotiff", ["{b}"], {"masks": ["m.tif"]}, "made without mask_bad"),
+        ("geotiff", ["{b}"], {"masks": ["m.tif"]}, "has no scene with a mask"),
     ],
 )
 def test_what_cannot_be_added(

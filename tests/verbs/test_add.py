@@ -56,7 +56,7 @@ def test_a_mask_joins_no_run_whose_scenes_were_given_none(
     scene = str(product) if mask_bad else str(folder / "a.tif")
     run = made(folder, {"path": scene}, mask_bad)
     reason = (
-        "speaks of the masks that came with its scenes" if mask_bad else "made without mask_bad"
+        "speaks of the masks that came with its scenes" if mask_bad else "has no scene with a mask"
     )
     before = (run.path / "owl.toml").read_text(encoding="utf-8")
     with pytest.raises(RunError, match=reason):

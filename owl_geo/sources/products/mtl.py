@@ -47,11 +47,13 @@ def _renamed(groups: Groups) -> Groups:
     product = groups.get("PRODUCT_METADATA")
     if product is None:
         return groups
-    return {
+    renamed: dict[str, Mapping[str, str]] = {
         CONTENTS: {"COLLECTION_NUMBER": "", **groups.get("METADATA_FILE_INFO", {})},
-        IMAGE: {**product, **groups.get("IMAGE_ATTRIBUTES", {})},
-        RESCALING: groups.get("RADIOMETRIC_RESCALING", {}),
+        IMAGE: {**product, **groups.get(IMAGE, {})},
     }
+    if "RADIOMETRIC_RESCALING" in groups:
+        renamed[RESCALING] = groups["RADIOMETRIC_RESCALING"]
+    return renamed
 
 
 def _read_text(path: Path) -> dict[str, dict[str, str]]:

@@ -127,6 +127,14 @@ def test_landsat_of_before_the_collections_gives_radiance(tmp_path: Path) -> Non
     assert patch[:, 8, 0].tolist() == [0.5 * (1000 * n + 40) - 2 for n in (1, 2, 3, 4)]
 
 
+def test_old_metadata_without_terms_are_refused(tmp_path: Path) -> None:
+    folder = _of_old(make_landsat(tmp_path, 1), "01")
+    metadata = next(folder.glob("*_MTL.txt"))
+    metadata.write_text(metadata.read_text().replace("RADIOMETRIC_RESCALING", "OTHER"))
+    with pytest.raises(SourceError, match="in them: 'LEVEL1_RADIOMETRIC_RESCALING'; fetch"):
+        describe_scene(folder)
+
+
 @pytest.mark.parametrize("first", [1, 4])
 def test_the_bands_of_the_scanner_of_landsat_1_to_5(first: int, tmp_path: Path) -> None:
     """They are 4 to 7 on the first three and 1 to 4 on the others, whatever the metadata give."""
