@@ -9,6 +9,8 @@ from qgis.PyQt.QtCore import QEvent, QObject, Qt, QTimer
 from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import QWidget
 
+from .alphabets import key_of_event
+
 Key = tuple[int, bool, bool]  # Qt's key code, Ctrl, Shift
 
 # X11 reports a held key as releases and presses, in pairs of one time. If the press of a pair comes
@@ -111,12 +113,12 @@ class LabelKeys(QObject):
     def _is_held(self, event: QKeyEvent) -> bool:
         """Whether a press comes from a key that is held down."""
         key, time = self._last
-        is_pair = int(event.key()) == key and 0 <= int(event.timestamp()) - time <= _SAME_MS
+        is_pair = key_of_event(event) == key and 0 <= int(event.timestamp()) - time <= _SAME_MS
         return event.isAutoRepeat() or (is_pair and time > 0)
 
     def _let_go(self, event: QKeyEvent) -> bool:
         """End a press, whatever Ctrl and Shift are by now; a held key also reports releases."""
-        key = int(event.key())
+        key = key_of_event(event)
         self._last = key, int(event.timestamp())
         if key not in self._down:
             return False
@@ -142,7 +144,7 @@ class LabelKeys(QObject):
         others = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
         if pressed & others:
             return -1, False, False
-        key = int(event.key())
+        key = key_of_event(event)
         # French keyboards have digits on Shift; if Shift gives another character, the key differs
         is_digit = int(Qt.Key.Key_0) <= key <= int(Qt.Key.Key_9)
         shift = bool(pressed & Qt.KeyboardModifier.ShiftModifier) and not is_digit

@@ -14,6 +14,7 @@ from .controls import Controls
 from .errors import Problem
 from .file_store import FileStore
 from .incoming import Incoming
+from .lull import Lull
 from .map import PatchMap
 from .offers import Offers
 from .others import Others
@@ -54,6 +55,7 @@ class Labelling(QObject):
         self.home: QWidget | None = None  # what gets the keyboard, if not the map
         self._ours: list[QWidget] = [self._canvas, self._dock]  # where keys label
         self._offers = Offers(self._messages)
+        self.n_given = 0  # answers that keys and buttons gave in this sitting
         self._shown: Patch | None = None
         self._typed = False  # whether the key that is being handled was typed into a text field
         self._ending = ExitStack()  # the steps that end the sitting, those of its first parts last
@@ -94,6 +96,8 @@ class Labelling(QObject):
         at_end(self._whereabouts.close)
         self.sight = Sight(batch, self.run, self._workplace, self.map, self)
         at_end(self.sight.close)
+        self._lull = Lull(self._canvas, self)
+        at_end(self._lull.close)
         self._controls = Controls(self, dock, self._ours)
         at_end(self._controls.remove)
 
@@ -135,7 +139,15 @@ class Labelling(QObject):
 
     def answer(self, label: str) -> None:
         """Answer the current patch; the answer is saved before anything else happens."""
+        if self._lull.holds():
+            text = self.tr(
+                "the next batch opened while you answered; what you pressed then answers none of "
+                "its patches"
+            )
+            self._dock.footer.set_note(text)
+            return
         self.take_comment()
+        self.n_given += 1
         patch = self.session.answer(label)
         self.stores.write(patch)
         advanced = self._settings.auto_advance and self._go_on(patch)
@@ -267,6 +279,10 @@ class Labelling(QObject):
         """Let keys label over a further widget, too."""
         self._ours.append(widget)
         self._controls.watch(widget)
+
+    def wait_for_eyes(self) -> None:
+        """Take no answer before the analyst can have seen which patch is shown."""
+        self._lull.begin()
 
     def leave_text(self) -> None:
         """Take the keyboard from a text field, in which Return was typed."""

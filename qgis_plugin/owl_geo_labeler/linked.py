@@ -50,6 +50,7 @@ class LinkedMaps(QObject):
         self._is_open = False
         self._is_moving = False  # whether maps are moved from here
         self._widths: list[int] = []  # of dock and panel, while the dock was open last
+        self._height = 0  # of the dock, once it has gone below the map
         # sizes and layers change in bursts, a next batch follows at once upon the last, and a
         # window takes widths only after it has laid out the dock
         self._follow_later, self._show_later, self._hide_later, self._widen_later = self._later = [
@@ -150,7 +151,9 @@ class LinkedMaps(QObject):
             width = min(self._panel.width(), self._panel.sizeHint().width())
             room = self._canvas.width() + self._panel.width() - width
             if room - window.centralWidget().minimumSizeHint().width() < _LEAST_WIDTH:
+                self._height = self._canvas.height() // _SHARE
                 window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self._dock)
+                self._widen_later.start(_SETTLED_MS)
                 return
             window.splitDockWidget(self._dock, self._panel, across)
             self._widths = [room // _SHARE, width]
@@ -164,6 +167,11 @@ class LinkedMaps(QObject):
             self._widen_later.start(_SETTLED_MS)
 
     def _give_widths(self) -> None:
+        if self._height:
+            docks, heights = [self._dock], [self._height]
+            self._dock.parentWidget().resizeDocks(docks, heights, Qt.Orientation.Vertical)
+            self._height = 0
+            return
         # without the dock, the panel alone keeps its width
         n = 0 if self._dock.isVisible() else 1
         docks, widths = [self._dock, self._panel][n:], self._widths[n:]

@@ -335,8 +335,11 @@ class OwlGeoPlugin(QObject):
         """Open a batch, or show the review that is open already."""
         if self._review is not None and self.labelling.batch.place == place:
             self._review.show()
-        else:
-            self.open(place, run, takes_keyboard=not types_elsewhere(self.dock))
+            return
+        is_answering, before = self.rounds.is_answering, self.labelling
+        self.open(place, run, takes_keyboard=not types_elsewhere(self.dock))
+        if is_answering and self.labelling is not before:
+            self.labelling.wait_for_eyes()
 
     # --- menu and docks ---------------------------------------------------------------------------
 

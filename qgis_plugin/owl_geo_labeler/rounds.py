@@ -8,7 +8,7 @@ from typing import Callable
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from .batch import annotator_of, count_unanswered, is_review, is_untouched
+from .batch import annotator_of, count_unanswered, is_batch, is_review, is_untouched
 from .core import not_found
 from .dock import LabelDock
 from .engine import Engine
@@ -45,6 +45,8 @@ class Rounds(QObject):
         self._engine = Engine(self)
         self._work: NextBatch | None = None
         self._asked: RunFolder | None = None  # the run of the batch that is being made
+        # the batch that was open when another was asked for, and how many answers had been given
+        self._given: tuple[Path | SharedPlace | None, int] | None = None
         self._opened: set[Path | SharedPlace] = set()  # batches that were labelled, or changed
         self._labelling: Labelling | None = None
         # the open batch, and what is to follow it once nothing is typed any more
@@ -151,6 +153,15 @@ class Rounds(QObject):
         if self._work is not None:
             self._work.cancel()
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether answers were given since the batch was asked for that is opened now."""
+        now = self._labelling
+        if now is None or self._given is None:
+            return False
+        place, n = self._given
+        return now.n_given > (n if now.batch.place == place else 0)
+
     # --- which batches there are ------------------------------------------------------------------
 
     def _state_of(self, run: Path) -> tuple[list[Path], list[Path]] | None:
@@ -165,10 +176,14 @@ class Rounds(QObject):
     def _answered_in(self, run: RunFolder) -> list[Path]:
         """Return the batches of this sitting that a run is to take in, the open one first.
 
-        One may have been answered further since it was ingested; twice is harmless.
+        One may have been answered further since it was ingested, also while the batch after it was
+        being made, and in an earlier sitting; twice is harmless.
         """
         batches = run.batches()
-        opened = [path for path in batches if path in self._opened]
+        changed = [path for path in run.changed_batches() if path not in self._opened]
+        late = [path for path in changed if is_batch(path) and not is_untouched(path)]
+        mine = [path for path in late if annotator_of(path) in (None, self._annotator)]
+        opened = [path for path in batches if path in self._opened or path in mine]
         labelling = self._labelling
         if labelling is None:
             return opened
@@ -254,8 +269,10 @@ class Rounds(QObject):
             self._messages.fail(str(problem), key=_NEXT)
             return
         self._asked = folder
+        self._given = None, 0
         if self._labelling is not None:
             self._labelling.take_keyboard()  # what was being typed is saved
+            self._given = self._labelling.batch.place, self._labelling.n_given
         self._dock.show()  # it shows the progress, and has the button to stop
         self._dock.raise_()
         if not shared:

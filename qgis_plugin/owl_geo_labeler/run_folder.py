@@ -15,6 +15,8 @@ from .places import SharedPlace, is_shared
 from .toml_lines import read_toml
 
 SETTINGS_FILE = "owl.toml"
+ANSWERS_FILE = "labels.gpkg"
+_MEANWHILE = 60.0  # seconds that taking answers in may last
 _RESCUED = re.compile(r"-answers-\d{8}T\d{6}Z(-\d+)?$")  # what rescue.py writes beside a batch
 _NAMED = 3  # runs that a message lists
 _RASTERS = (".tif", ".tiff", ".jp2", ".vrt", ".img")
@@ -73,6 +75,16 @@ class RunFolder:
         files = self.batches()
         return [path for path in files if path.parent == files[0].parent]
 
+    def changed_batches(self) -> list[Path]:
+        """Return the batch files that were written to after the run last took answers in.
+
+        Or shortly before, as an answer may be written while others are taken in.
+        """
+        stored = _written(self.path / ANSWERS_FILE)
+        if not stored:
+            return []
+        return [path for path in self.batches() if _written(path) > stored - _MEANWHILE]
+
     def settings(self) -> dict[str, Any]:
         """Return owl.toml as plain values."""
         return read_toml(self.path / SETTINGS_FILE)
@@ -121,6 +133,15 @@ class RunFolder:
             return self.path / Path(text).expanduser()
         except RuntimeError:  # ~ followed by an unknown user
             return self.path / text
+
+
+def _written(path: Path) -> float:
+    """Return when a GeoPackage was last written to, in seconds; 0 if there is none."""
+    times = [0.0]
+    for one in (path, path.with_name(f"{path.name}-wal")):
+        with suppress(OSError):
+            times.append(one.stat().st_mtime)
+    return max(times)
 
 
 def _runs_in(folder: Path) -> list[str]:

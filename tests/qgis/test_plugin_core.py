@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,12 @@ def with_program(plugin):
 
 def click_next(plugin):
     QTest.mouseClick(plugin.dock.footer.next_button, Qt.MouseButton.LeftButton)
+
+
+def let_it_be_seen(iface):
+    """Let a batch that came amid answers be on the map, for as long as it takes to notice."""
+    iface.canvas.waitWhileRendering()
+    QTest.qWait(600)
 
 
 def rasters():
@@ -221,7 +228,7 @@ def test_qgis_goes_on_while_owl_geo_works(with_program, run, press, wait_until):
 
 
 def test_answers_given_while_owl_geo_works_arrive_with_the_next_round_at_the_latest(
-    with_program, run, press, wait_until
+    with_program, run, press, wait_until, iface
 ):
     plugin = with_program
     plugin.open_run(run)
@@ -230,6 +237,7 @@ def test_answers_given_while_owl_geo_works_arrive_with_the_next_round_at_the_lat
     wait_until(lambda: "Learning" in plugin.dock.footer._work_says.text(), seconds=120)
     press("2", "2")
     wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
+    let_it_be_seen(iface)
     press("1")
     click_next(plugin)
     wait_until(lambda: plugin.labelling.batch.round == 2, seconds=120)

@@ -106,6 +106,45 @@ def test_a_held_key_answers_once_even_if_qt_takes_it_for_many(opened, iface, lab
     assert labels(path)[:3] == ["absent", "absent", None]
 
 
+KEYS_OF_OTHERS = {  # Qt's code, the code of the key, the virtual key; what they stand for
+    "Cyrillic": ("xcb", (0x413, 30, 0x6C7), "unsure"),
+    "Arabic": ("wayland", (0x633, 39, 0x5D3), "skip"),
+    "Greek, on Windows": ("windows", (0x3A3, 31, 0x53), "skip"),
+    "Persian digit": ("xcb", (0x6F2, 11, 0x10006F2), "present"),
+    "another key": ("xcb", (0x416, 47, 0x6D6), None),
+    "Latin, by its letter": ("xcb", (0x47, 30, 0x67), None),  # G of a Dvorak keyboard
+    "a letter of Czech": ("xcb", (0x11A, 11, 0x1EC), None),
+}
+
+
+@pytest.mark.parametrize("layout", KEYS_OF_OTHERS)
+def test_keyboards_of_other_scripts_answer_by_the_same_keys(
+    layout, opened, iface, labels, monkeypatch
+):
+    from types import SimpleNamespace
+
+    from owl_geo_labeler import alphabets
+    from qgis.PyQt.QtCore import QCoreApplication, QEvent
+    from qgis.PyQt.QtGui import QKeyEvent
+
+    platform, codes, label = KEYS_OF_OTHERS[layout]
+    named = SimpleNamespace(platformName=lambda: platform)
+    monkeypatch.setattr(alphabets, "QGuiApplication", named)
+    path = opened("binary")
+    key, code, virtual = codes
+    none = Qt.KeyboardModifiers()
+    for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+        event = QKeyEvent(kind, key, none, code, virtual, 0, chr(key))
+        QCoreApplication.sendEvent(iface.canvas, event)
+    assert labels(path)[:2] == [label, None]
+    if label is None:
+        return
+    control = Qt.KeyboardModifier.ControlModifier  # on the key of Z
+    event = QKeyEvent(QEvent.Type.KeyPress, 0x42F, control, 52, 0x5A, 0, "")
+    QCoreApplication.sendEvent(iface.canvas, event)
+    assert labels(path)[0] is None
+
+
 def test_undo_takes_back_what_is_saved_and_redo_gives_it_again(opened, press, rows, plugin):
     path = opened("binary")
     press("1", "2")

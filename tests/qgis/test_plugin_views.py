@@ -401,6 +401,8 @@ def test_linked_maps_go_below_the_map_where_a_window_is_narrow(
         assert iface.window.dockWidgetArea(plugin.linked_dock) == wanted
         (one,) = plugin.linked_dock.maps
         wait_until(lambda: one.canvas.width() >= 200)
+        if area == "Bottom":  # where the main map keeps its half
+            wait_until(lambda: iface.canvas.height() >= plugin.linked_dock.height())
     finally:
         iface.canvas.setMinimumWidth(0)
 
