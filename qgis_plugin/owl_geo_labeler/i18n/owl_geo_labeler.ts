@@ -100,6 +100,10 @@
 </context><context>
     <name>Labelling</name>
     <message>
+        <source>the next batch opened while you answered; what you pressed then answers none of its patches</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>this batch has no patch {text}; type a rank or an id</source>
         <translation type="unfinished" />
     </message>
