@@ -30,6 +30,7 @@ from owl_geo.types import AnyArray, SceneGrid
 NO_CLASS = 255
 _TILE = 256
 _HEADERS = 2**16  # bytes, more than the copy may be larger where a map is tiny
+_FIRST = 2**22  # bytes that must be free for a larger map too, before anybody knows what it takes
 _TAGS = {"TIFFTAG_SOFTWARE": "owl-geo"}
 
 
@@ -72,9 +73,11 @@ def write_map(
         raise ValueError(f"{len(kind.categories)} classes do not fit in uint8")
     with ExitStack() as stack:
         partial = stack.enter_context(writing_file(path))
+        most = _most_bytes(grid, kind)
+        check_space(path.parent, min(most, _FIRST))
         folder = Path(stack.enter_context(_scratch(path.parent)))
         # within the folder, since what is written there is gone once that is left
-        stack.enter_context(room_for(path.parent, _most_bytes(grid, kind)))
+        stack.enter_context(room_for(path.parent, most))
         plain = folder / "plain.tif"
         with _open(plain, grid, kind) as dataset:
             _describe(dataset, kind, tags)
@@ -151,14 +154,14 @@ def _write(
         window = Window(0, row, grid.width, values.shape[1])
         pixels = np.ascontiguousarray(values, dtype=kind.dtype)
         dataset.write(pixels, window=window)
-        yield window, zlib.crc32(pixels)
+        yield window, zlib.crc32(pixels.data)
 
 
 def _check_written(path: Path, written: Iterable[tuple[Window, int]]) -> None:
     """Raise OSError unless a map holds what was written: on a full disk GDAL may go on silently."""
     with rasterio.open(path) as dataset:
         for window, checksum in written:
-            if zlib.crc32(np.ascontiguousarray(dataset.read(window=window))) != checksum:
+            if zlib.crc32(np.ascontiguousarray(dataset.read(window=window)).data) != checksum:
                 raise OSError("the map is incomplete (is the disk full?)")
 
 
