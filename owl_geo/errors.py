@@ -21,6 +21,7 @@ import difflib
 import errno
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 
@@ -111,10 +112,33 @@ _LISTED = 20  # known words in a message, which is one line
 
 
 def check_list(name: str, value: object) -> None:
-    """Raise ConfigError for one text where a list of them is wanted: its letters are a list too."""
+    """Raise ConfigError for one text where a list is wanted, whose letters are one, or no list."""
     if isinstance(value, str | PathLike):
         text = str(value)
         raise ConfigError(f"{name} is {text!r}, but it must be a list", remedy=f"write [{text!r}]")
+    if not isinstance(value, Iterable):
+        raise ConfigError(f"{name} is {brief(value)}, but it must be a list")
+
+
+def check_texts(name: str, value: object) -> None:
+    """Raise ConfigError for what is no list of texts or paths."""
+    check_list(name, value)
+    for one in value if isinstance(value, list | tuple) else ():
+        if not isinstance(one, str | PathLike):
+            raise ConfigError(f"{name} has {brief(one)} in it, but it must be a list of texts")
+
+
+def check_number(name: str, value: object, *, whole: bool = False) -> None:
+    """Raise ConfigError for what is no number, or no whole one; NumPy's are numbers too."""
+    if not isinstance(value, Integral if whole else Real):
+        kind = "a whole number" if whole else "a number"
+        raise ConfigError(f"{name} is {brief(value)}, but it must be {kind}")
+
+
+def check_text(name: str, value: object) -> None:
+    """Raise ConfigError for what is no text."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} is {brief(value)}, but it must be a text")
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:

@@ -20,6 +20,11 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {plural(count, one, many)}"
 
 
+def two_digits(number: float) -> str:
+    """Return a number with two digits, without a sign where they are zeros: ``0.00``."""
+    return f"{round(number, 2) + 0.0:.2f}"
+
+
 def per_cent(share: float, *, digits: int = 0) -> str:
     """Return a share of 1 in per cent, with a space before the sign: ``76.7 %``."""
     return f"{share:.{digits}%}".replace("%", " %")

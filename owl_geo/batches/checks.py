@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from owl_geo.errors import BatchError, ConfigError, brief, not_a_label
+from owl_geo.errors import BatchError, ConfigError, brief, check_text, not_a_label
 from owl_geo.schema import TIME_FORMAT
 
 
 def check_annotator(name: str) -> None:
     """Raise ConfigError for what cannot be a name, of an annotator whom a file does not name."""
+    check_text("annotator", name)
     if not name.strip() or not name.isprintable():
         raise ConfigError(f"the annotator {name!r} cannot be a name", remedy="use plain words")
 

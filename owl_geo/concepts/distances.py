@@ -3,12 +3,14 @@
 The nearest feature is found in a plane, with one local azimuthal equidistant projection per group
 of points, where distances near its centre are almost exact; the metres are then measured along the
 geodesic on the ellipsoid between the two.
+
+All of it in the points' own datum. Between two datums PROJ takes another transformation in every
+country, and where they meet, positions jump by up to 200 metres.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +20,10 @@ from pyproj import CRS, Geod, Proj
 
 from owl_geo.concepts.pool import LON_LAT
 from owl_geo.ground.projections import (
+    Ellipsoid,
     Place,
+    ellipsoid_of,
     reproject,
-    same_datum,
     turned,
     turns_of,
 )
@@ -28,7 +31,6 @@ from owl_geo.ground.windows import Points
 from owl_geo.types import AnyArray, BoolArray, IntArray
 from owl_geo.work.workers import Threads, Workers
 
-_GEOD = Geod(ellps="WGS84")
 _CELL_DEGREES = 1.0
 _METRES_PER_DEGREE = 111_700.0  # at most, along a meridian
 _EARTH = 6_400_000.0  # metres; more than any radius of the Earth
@@ -50,16 +52,16 @@ def metres_to_nearest(
 ) -> NDArray[np.float64]:
     """Return metres from each point to the nearest of the geometries, float64 ``(n,)``.
 
-    ``lonlat`` is ``(n, 2)`` in degrees of WGS 84; geometries may be points, lines and polygons, in
-    any CRS, and are brought to WGS 84 by way of ``datum``, the points' own, as is best for what is
-    ``near``. The distance is 0 within a polygon, and NaN for points that are not on Earth, or for
-    all points where there are no geometries.
+    ``lonlat`` is ``(n, 2)`` in degrees of ``datum``, a geographic CRS; geometries may be points,
+    lines and polygons, in any CRS, and are brought to that datum as is best for what is ``near``.
+    The distance is 0 within a polygon, and NaN for points that are not on Earth, or for all points
+    where there are no geometries.
     """
     metres = np.full(len(lonlat), np.nan)
-    stops = [crs, LON_LAT] if datum == LON_LAT or same_datum(crs, datum) else [crs, datum, LON_LAT]
+    earth = ellipsoid_of(datum)
     unit = crs.axis_info[0].unit_conversion_factor  # metres, or radians
     edge = (np.radians(_EDGE_DEGREES) if crs.is_geographic else _EDGE_METRES) / unit
-    edges = _edges(shapely.segmentize(geometries, edge), lambda xy: _along(xy, stops, near))
+    edges = _edges(shapely.segmentize(geometries, edge), lambda xy: reproject(xy, crs, datum, near))
     if len(edges.start) == 0:
         return metres
     # centres beyond a pole, or beyond the disc that a satellite sees, are not on Earth
@@ -68,31 +70,24 @@ def metres_to_nearest(
 
     def work() -> Iterator[_Cell]:
         for members, lon, lat in cells:
-            far = _metres_from(lon, lat, edges.middles)
-            spread = _metres_from(lon, lat, lonlat[members]).max()
+            far = _metres_from(lon, lat, edges.middles, earth)
+            spread = _metres_from(lon, lat, lonlat[members], earth).max()
             # every point has some feature within this many metres of the cell's centre, or nearer
             reach = (far + edges.radii).min() + 2 * spread
             some = np.repeat(far - edges.radii <= reach, edges.counts)
-            yield _Cell(lonlat[members], edges.start[some], edges.end[some], lon, lat)
+            yield _Cell(lonlat[members], edges.start[some], edges.end[some], lon, lat, earth)
 
     of_cells = (workers or Threads()).map(_nearest_in_plane, work())
     for (members, _, _), of_cell in zip(cells, of_cells, strict=True):
         metres[members] = of_cell
-    metres[on_earth[_within(lonlat[on_earth], geometries, stops, near)]] = 0.0
+    metres[on_earth[_within(lonlat[on_earth], geometries, crs, datum, near)]] = 0.0
     return metres
 
 
-def _along(points: Points, stops: Sequence[CRS], near: Place | None) -> Points:
-    """Return points brought from one CRS to the next."""
-    for start, end in pairwise(stops):
-        points = reproject(points, start, end, near)
-    return points
-
-
 def _within(
-    lonlat: Points, geometries: AnyArray, stops: Sequence[CRS], near: Place | None
+    lonlat: Points, geometries: AnyArray, crs: CRS, datum: CRS, near: Place | None
 ) -> BoolArray:
-    """Return which points lie within a polygon, in the polygons' own CRS ``stops[0]``, ``(n,)``.
+    """Return which points lie within a polygon, in the polygons' own CRS, ``(n,)``.
 
     A plane around the points would turn polygons inside out that reach to the other side of the
     Earth.
@@ -102,15 +97,15 @@ def _within(
     polygons = parts[shapely.get_dimensions(parts) == 2]
     if len(polygons) == 0:
         return inside
-    local = _along(lonlat, stops[::-1], near)
+    local = reproject(lonlat, datum, crs, near)
     there = np.flatnonzero(np.isfinite(local).all(axis=1))
     # beyond its domain, a projection may lead to where other places are
-    back = _along(local[there], stops, near)
+    back = reproject(local[there], crs, datum, near)
     back[:, 0] = turned(back[:, 0], lonlat[there, 0])
     off = np.abs(back - lonlat[there])
     off[:, 0] *= np.cos(np.radians(lonlat[there, 1]))
     there = there[(off < _SAME_PLACE).all(axis=1)]
-    for turn in turns_of(stops[0]):
+    for turn in turns_of(crs):
         points = shapely.points(local[there] + np.array([turn, 0.0]))
         inside[there[shapely.STRtree(points).query(polygons, predicate="intersects")[1]]] = True
     return inside
@@ -124,6 +119,7 @@ class _Cell(NamedTuple):
     end: Points
     lon: float
     lat: float
+    earth: Ellipsoid
 
 
 class _Edges(NamedTuple):
@@ -189,14 +185,14 @@ def _cells(lonlat: Points) -> Iterator[tuple[IntArray, float, float]]:
         yield members, float(centre_lon[members[0]]), float(centre_lat[members[0]])
 
 
-def _metres_from(lon: float, lat: float, points: Points) -> NDArray[np.float64]:
+def _metres_from(lon: float, lat: float, points: Points, earth: Ellipsoid) -> NDArray[np.float64]:
     start = np.full(len(points), lon), np.full(len(points), lat)
-    return np.asarray(_GEOD.inv(*start, points[:, 0], points[:, 1])[2])
+    return np.asarray(Geod(**earth._asdict()).inv(*start, points[:, 0], points[:, 1])[2])
 
 
 def _nearest_in_plane(cell: _Cell) -> NDArray[np.float64]:
-    lonlat, start_lonlat, end_lonlat, lon, lat = cell
-    plane = Proj(proj="aeqd", lon_0=lon, lat_0=lat, ellps="WGS84")
+    lonlat, start_lonlat, end_lonlat, lon, lat, earth = cell
+    plane = Proj(proj="aeqd", lon_0=lon, lat_0=lat, **earth._asdict())
     centres, start, end = (
         np.stack(plane(points[:, 0], points[:, 1]), axis=-1)
         for points in (lonlat, start_lonlat, end_lonlat)
@@ -213,7 +209,8 @@ def _nearest_in_plane(cell: _Cell) -> NDArray[np.float64]:
     which = tree.query_nearest(shapely.points(centres), all_matches=False)[1]
     closest = _closest_on_segment(centres, start[which], end[which])
     nearest = plane(closest[:, 0], closest[:, 1], inverse=True)
-    return np.asarray(_GEOD.inv(lonlat[:, 0], lonlat[:, 1], *nearest)[2])
+    geodesics = Geod(**earth._asdict())
+    return np.asarray(geodesics.inv(lonlat[:, 0], lonlat[:, 1], *nearest)[2])
 
 
 def _lengths(start: Points, end: Points) -> NDArray[np.float64]:

@@ -95,13 +95,14 @@ class Distance(ConceptKind[DistanceConcept]):
         """Return the metres, float64 ``(n,)``; NaN if there is no feature."""
         layer = work.layer(self.selection.layer)
         _, geometries, _ = self.selection.features(layer)
-        centres, crs = work.pool.centres_lonlat(), layer.features.crs
-        metres = np.full(len(centres), np.nan)
+        crs = layer.features.crs
+        metres = np.full(len(work.pool), np.nan)
         for (datum, _), scenes in _by_datum(work.pool.scenes, crs).items():
             rows = np.concatenate([scene.positions for scene in scenes])
+            centres = np.concatenate([scene.windows.centres_in(datum) for scene in scenes])
             near = scenes[0].windows.place
             metres[rows] = metres_to_nearest(
-                centres[rows], geometries, crs, work.workers, datum=datum, near=near
+                centres, geometries, crs, work.workers, datum=datum, near=near
             )
         outcome = "the distance is unknown everywhere"
         _warn_if_empty(geometries, self.selection, layer, "feature", outcome)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import PoolWindows, Windows
@@ -68,7 +67,3 @@ class Pool:
             for start in range(0, len(scene.positions), _AT_ONCE)
             for rows in [slice(start, start + _AT_ONCE)]
         ]
-
-    def centres_lonlat(self) -> NDArray[np.float64]:
-        """Longitude and latitude of the patches' centres in degrees, ``(n, 2)``."""
-        return self.windows.centres_in(LON_LAT)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from owl_geo.disk.atomic import writing_file
-from owl_geo.errors import ConfigError, brief, check_list
+from owl_geo.errors import ConfigError, brief, check_number, check_text, check_texts
 from owl_geo.evaluation import compare as searches
 from owl_geo.evaluation import plots
 from owl_geo.evaluation import report as tables
@@ -71,17 +71,25 @@ def compare(
     Raises ConfigError for unknown strategies or invalid settings, RunError for a run without an
     oracle, a folder that holds another comparison, or a search that failed; those done are kept.
     """
-    check_list("strategies", strategies)
-    if isinstance(seeds, int):
-        raise ConfigError(
-            f"seeds is {seeds}, but it must be a list", remedy=f"write range({seeds})"
-        )
+    check_texts("strategies", strategies)
+    check_text("baseline", baseline)
+    check_number("budget", budget)
+    for name, given in (("initial", initial), ("batch_size", batch_size), ("jobs", jobs)):
+        if given is not None:
+            check_number(name, given, whole=True)
+    _check_seeds(seeds)
     if not isinstance(runs, Mapping) or not runs:
         raise ConfigError(
             f"runs is {brief(runs)}, but it must give runs their names",
             remedy="write {'mine': 'RUN'}",
         )
+    if own is not None and not isinstance(own, Mapping):
+        raise ConfigError(
+            f"own is {brief(own)}, but it must give files their names",
+            remedy="write {'mine': 'FILE.toml'}",
+        )
     for name in runs:
+        check_text("the name of a run", name)
         if not may_name_a_run(name):
             raise ConfigError(
                 f"{name!r} cannot name a run in a comparison",
@@ -109,6 +117,16 @@ def compare(
     drawn = plots.plot_curves(records, out, baseline=baseline, svg=svg)
     drawn += plots.plot_differences(records, out, baseline=baseline, svg=svg)
     return Comparison(records, summary, tuple(drawn), left_out)
+
+
+def _check_seeds(seeds: object) -> None:
+    """Raise ConfigError unless seeds are listed; their own values are checked with the settings."""
+    if isinstance(seeds, int):
+        raise ConfigError(
+            f"seeds is {seeds}, but it must be a list", remedy=f"write range({seeds})"
+        )
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise ConfigError(f"seeds is {brief(seeds)}, but it must be a list of whole numbers")
 
 
 def may_name_a_run(name: str) -> bool:

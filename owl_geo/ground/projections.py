@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,16 @@ _BALLPARK = "Ballpark geo"  # geographic or geocentric offset; heights do not ma
 _GEOCENTRIC = 2.0  # metres between geocentric datums
 _CELL = 0.1  # degrees; places are rounded to it
 _DEGREE = math.pi / 180  # radians
+
+
+class Ellipsoid(NamedTuple):
+    """The shape of the Earth, in PROJ's words."""
+
+    a: float  # semi-major axis, metres
+    rf: float  # inverse flattening
+
+
+_WGS84 = Ellipsoid(6_378_137.0, 298.257223563)
 
 
 class _Hashed(CRS):
@@ -185,6 +196,18 @@ def _is_geocentric_or_sphere(crs: CRS) -> bool:
     flattening = ellipsoid.inverse_flattening
     as_wgs84 = ellipsoid.semi_major_metre == 6_378_137 and abs(flattening - 298.2572) < 1e-3
     return as_wgs84 or flattening == 0
+
+
+@lru_cache(maxsize=1024)
+def ellipsoid_of(crs: CRS) -> Ellipsoid:
+    """Return the ellipsoid on which positions in a geographic CRS are that far apart.
+
+    That is the CRS's own, but WGS 84 for a sphere, which has the latitudes of WGS 84.
+    """
+    ellipsoid = crs.ellipsoid
+    if ellipsoid is None or _is_geocentric_or_sphere(crs):
+        return _WGS84
+    return Ellipsoid(ellipsoid.semi_major_metre, ellipsoid.inverse_flattening)
 
 
 @lru_cache(maxsize=1024)

@@ -1,10 +1,15 @@
-"""A map of one scene as a cloud-optimised GeoTIFF."""
+"""A map of one scene as a cloud-optimised GeoTIFF.
+
+It is copied from an ordinary GeoTIFF that is compressed in the same way and has the same overviews,
+so that nobody has to guess how much room the copy takes, and no more than twice that is ever used.
+"""
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +29,8 @@ from owl_geo.types import AnyArray, SceneGrid
 
 NO_CLASS = 255
 _TILE = 256
+_HEADERS = 2**16  # bytes, more than the copy may be larger where a map is tiny
+_FIRST = 2**22  # bytes that must be free for a larger map too, before anybody knows what it takes
 _TAGS = {"TIFFTAG_SOFTWARE": "owl-geo"}
 
 
@@ -66,15 +73,19 @@ def write_map(
         raise ValueError(f"{len(kind.categories)} classes do not fit in uint8")
     with ExitStack() as stack:
         partial = stack.enter_context(writing_file(path))
-        check_space(path.parent, _bytes(grid, kind))
-        stack.enter_context(room_for(path.parent, _bytes(grid, kind)))
+        most = _most_bytes(grid, kind)
+        check_space(path.parent, min(most, _FIRST))
         folder = Path(stack.enter_context(_scratch(path.parent)))
+        # within the folder, since what is written there is gone once that is left
+        stack.enter_context(room_for(path.parent, most))
         plain = folder / "plain.tif"
         with _open(plain, grid, kind) as dataset:
             _describe(dataset, kind, tags)
-            for row, values in strips:
-                dataset.write(values, window=Window(0, row, grid.width, values.shape[1]))
-        _optimise(plain, partial, kind.resampling)
+            written = list(_write(dataset, grid, strips, kind))
+        _add_overviews(plain, grid, kind)
+        check_space(path.parent, _bytes_of_copy(plain))
+        _optimise(plain, partial)
+        _check_written(partial, written)
         _beside(partial).unlink(missing_ok=True)
     write_text(path.with_suffix(".qml"), style)
     # a GeoTIFF cannot hold class names, nor describe every CRS
@@ -97,11 +108,16 @@ def category_names(classes: Sequence[str]) -> ET.Element:
     return names
 
 
-def _bytes(grid: SceneGrid, kind: RasterKind) -> int:
-    """Return the space that making a map may take: for a plain file, then an optimised one."""
+def _bytes_of_copy(plain: Path) -> int:
+    """Return how large the cloud-optimised copy of a map is, or a little more."""
+    return int(plain.stat().st_size * 1.05) + _HEADERS  # it marks where each tile begins and ends
+
+
+def _most_bytes(grid: SceneGrid, kind: RasterKind) -> int:
+    """Return how large a map is at most, where nothing can be compressed."""
     tiles = math.ceil(grid.height / _TILE) * math.ceil(grid.width / _TILE)
     per_pixel = np.dtype(kind.dtype).itemsize * len(kind.bands)
-    return int(tiles * _TILE**2 * per_pixel * 2.4)  # overviews add a third
+    return int(tiles * _TILE**2 * per_pixel * 1.4) + _HEADERS  # overviews add a third
 
 
 def _scratch(folder: Path) -> tempfile.TemporaryDirectory[str]:
@@ -123,8 +139,38 @@ def _open(path: Path, grid: SceneGrid, kind: RasterKind) -> Any:
         tiled=True,
         blockxsize=_TILE,
         blockysize=_TILE,
+        compress="DEFLATE",
+        zlevel=1,  # the quickest; the copy is compressed further
+        predictor=3 if np.issubdtype(kind.dtype, np.floating) else 2,
         BIGTIFF="IF_SAFER",
     )
+
+
+def _write(
+    dataset: Any, grid: SceneGrid, strips: Iterable[tuple[int, AnyArray]], kind: RasterKind
+) -> Iterator[tuple[Window, int]]:
+    """Write strips, and yield the window and a checksum of each."""
+    for row, values in strips:
+        window = Window(0, row, grid.width, values.shape[1])
+        pixels = np.ascontiguousarray(values, dtype=kind.dtype)
+        dataset.write(pixels, window=window)
+        yield window, zlib.crc32(pixels.data)
+
+
+def _check_written(path: Path, written: Iterable[tuple[Window, int]]) -> None:
+    """Raise OSError unless a map holds what was written: on a full disk GDAL may go on silently."""
+    with rasterio.open(path) as dataset:
+        for window, checksum in written:
+            if zlib.crc32(np.ascontiguousarray(dataset.read(window=window)).data) != checksum:
+                raise OSError("the map is incomplete (is the disk full?)")
+
+
+def _add_overviews(path: Path, grid: SceneGrid, kind: RasterKind) -> None:
+    """Add overviews, each half as large as the one before, until one fits into a tile."""
+    n = math.ceil(math.log2(max(grid.height, grid.width, _TILE) / _TILE))
+    if n:
+        with rasterio.open(path, "r+") as dataset:
+            dataset.build_overviews([2**level for level in range(1, n + 1)], kind.resampling)
 
 
 def _describe(dataset: Any, kind: RasterKind, tags: Mapping[str, str]) -> None:
@@ -135,8 +181,8 @@ def _describe(dataset: Any, kind: RasterKind, tags: Mapping[str, str]) -> None:
         dataset.write_colormap(1, {**colours, NO_CLASS: (0, 0, 0, 0)})
 
 
-def _optimise(plain: Path, path: Path, resampling: Resampling) -> None:
-    """Turn a plain GeoTIFF into a cloud-optimised one; raises OSError if the result is broken."""
+def _optimise(plain: Path, path: Path) -> None:
+    """Turn a GeoTIFF with overviews into a cloud-optimised one."""
     rasterio.shutil.copy(
         plain,
         path,
@@ -144,13 +190,9 @@ def _optimise(plain: Path, path: Path, resampling: Resampling) -> None:
         COMPRESS="DEFLATE",
         PREDICTOR="YES",  # predictor 3 for floats, which separates exponents from mantissas
         BLOCKSIZE=_TILE,
-        OVERVIEW_RESAMPLING=resampling.name.upper(),
         STATISTICS="YES",
         BIGTIFF="IF_SAFER",
     )
-    with rasterio.open(path) as dataset:  # on a full disk GDAL may stop without an error
-        for _, window in dataset.block_windows():
-            dataset.read(window=window)
 
 
 def _knows_its_crs(path: Path) -> bool:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from owl_geo.measures.kappa import cohen_kappa
 from owl_geo.measures.metrics import expected_calibration_error, roc_auc
 from owl_geo.types import BoolArray, IntArray
-from owl_geo.wording import counted, per_cent
+from owl_geo.wording import counted, per_cent, two_digits
 
 FEW = 20  # audit answers below which no estimate is shown
 STABLE = 0.99  # kappa from which predictions count as stable (Bloodgood & Vijay-Shanker 2009)
@@ -331,8 +331,8 @@ def hint(
         stable, text = False, f"{text}, and no two models to compare yet"
     else:
         stable = stability >= STABLE
-        # cut, not rounded: 0.9899 must not read as 0.99
-        kappa = f"kappa {math.floor(stability * 100) / 100:.2f}"
+        # cut, not rounded: 0.9899 must not read as 0.99; nor may 0.29, 0.28999 in floats, as 0.28
+        kappa = f"kappa {two_digits(math.floor(stability * 100 + 1e-9) / 100)}"
         text = f"{text}, predictions {'stable' if stable else 'still changing'} ({kappa})"
     enough = left.recall.low >= wanted
     if stable and enough:

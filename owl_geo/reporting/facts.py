@@ -13,7 +13,7 @@ from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.choices import STRATEGIES
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted, per_cent, plural
+from owl_geo.wording import counted, per_cent, plural, two_digits
 
 
 def facts(run: Run, now: Status) -> list[tuple[str, str]]:
@@ -99,7 +99,7 @@ def _team(now: Status) -> str:
 def _kappa(whose: str, value: float) -> str:
     if math.isnan(value):
         return f"{whose} kappa unknown, since there is only one label"
-    return f"{whose} kappa {value:.2f}"
+    return f"{whose} kappa {two_digits(value)}"
 
 
 def _model(run: Run, now: Status) -> str:

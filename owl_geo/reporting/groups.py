@@ -25,18 +25,21 @@ class Group:
     patches: int
     answered: int  # with a class
     positive: int  # of these
-    probability: float  # mean over the patches that the model scored; nan if it scored none
+    probability: float  # mean over those without an answer that the model scored; nan if none
 
 
 def groups(survey: Survey) -> list[Group]:
     """Split the pool by each concept in turn, and count what is known about each part.
 
-    Categories and yes/no concepts are split by value, numbers into thirds. The groups show
-    association, not causes: concepts overlap.
+    Categories and yes/no concepts are split by value, numbers into thirds. Answered patches have
+    no part in the model's mean: it has learnt what they are, and they say nothing of what is left.
+    The groups show association, not causes: concepts overlap.
     """
     run = survey.run
     labels = survey.labels[survey.labels.isin(run.settings.classes)]
     at = survey.positions([str(name) for name in labels.index])
+    is_open = np.ones(len(run.patches), dtype=bool)
+    is_open[survey.positions([str(name) for name in survey.labels.index])] = False
     answered, positive = (np.zeros(len(run.patches), dtype=bool) for _ in range(2))
     answered[at] = True
     positive[at] = (labels == run.settings.positive).to_numpy()
@@ -44,7 +47,7 @@ def groups(survey: Survey) -> list[Group]:
     result = []
     for concept, declared in run.settings.concepts.items():
         for name, members in _parts(concept, declared, run.patches[concept]):
-            scores = probability[members]
+            scores = probability[members & is_open]
             scores = scores[np.isfinite(scores)]
             result.append(
                 Group(

@@ -42,7 +42,7 @@ def taken_for_targets(
     if len(order) == 0:
         name = search.settings.positive
         highest = math.floor(probability.max(initial=0) * 1000) / 1000
-        most = f"; the highest is {highest:g}"
+        most = f"; the highest is {f'{highest:g}' if highest else 'below 0.001'}"
         raise RunError(
             f"no patch that is left to review has a probability of {threshold:g} or more of "
             f"{name}{most if len(probability) else ''}",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_args
 
-from owl_geo.errors import ConfigError, suggestion
+from owl_geo.errors import ConfigError, check_text, suggestion
 from owl_geo.settings.files import with_files
 from owl_geo.settings.paths import is_local
 from owl_geo.settings.sources import SameGround as SameGround
@@ -38,6 +38,7 @@ OnError = Literal["fail", "skip"]  # what becomes of scenes that cannot be used
 def check_on_error(on_error: str) -> None:
     """Raise ConfigError for a word that says neither what becomes of such scenes."""
     known = get_args(OnError)
+    check_text("on_error", on_error)
     if on_error not in known:
         raise ConfigError(f"on_error is {on_error!r}", remedy=suggestion(on_error, known))
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import describe
-from owl_geo.errors import RunError, SceneError, SourceError, check_list
+from owl_geo.errors import RunError, SceneError, SourceError, check_texts
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import LAYERS
@@ -77,8 +77,8 @@ def add(
     unchanged.
     """
     check_on_error(on_error)
-    check_list("scenes", scenes)
-    check_list("masks", masks)
+    check_texts("scenes", scenes)
+    check_texts("masks", masks)
     run = Run.of(run)
     with run.locked():
         # while the pool is still the one that the last round has learnt from

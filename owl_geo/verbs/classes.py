@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from owl_geo.errors import ConfigError
+from owl_geo.errors import ConfigError, check_text
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.settings import owl_toml
@@ -37,6 +37,7 @@ def add_class(run: AnyRun, name: str) -> ClassAdded:
     been edited since the run was made, or the database does not allow it. The run is then as it
     was.
     """
+    check_text("name", name)
     name = name.strip()  # as --classes and answers from elsewhere are read
     run = Run.of(run)
     with run.locked():

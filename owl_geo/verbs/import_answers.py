@@ -20,7 +20,7 @@ from owl_geo.batches import (
 )
 from owl_geo.batches.checks import check_annotator, check_characters, check_labels, utc_time
 from owl_geo.batches.reading import some
-from owl_geo.errors import BatchError, ConfigError, suggestion
+from owl_geo.errors import BatchError, ConfigError, check_text, suggestion
 from owl_geo.ground.same_ground import are_shown, hold, matching, moved_to
 from owl_geo.ground.windows import Points
 from owl_geo.labels.exchange import ReadAnswers, read_answers
@@ -82,6 +82,9 @@ def import_answers(
     from owl_geo.verbs.sites.placed import AsSites
 
     run = Run.of(run)
+    for name, given in (("label", label), ("column", column), ("crs", crs)):
+        if given is not None:
+            check_text(name, given)
     options = AsSites(label, column, values, share, crs)
     check_no_sheet(os.fspath(path))
     if is_sites(os.fspath(path)):

@@ -29,7 +29,7 @@ from owl_geo.batches import (
 )
 from owl_geo.batches.checks import check_annotator
 from owl_geo.batches.reading import some
-from owl_geo.errors import brief, check_list
+from owl_geo.errors import brief, check_texts
 from owl_geo.labels import newest_answers, with_answers
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.sources.base import find_positions
@@ -140,7 +140,7 @@ class _Checked:
 
 
 def _check(run: Run, paths: Sequence[str | os.PathLike[str]], annotator: str) -> list[_Checked]:
-    check_list("paths", paths)
+    check_texts("paths", paths)
     check_annotator(annotator)
     asked = {entry.batch_id: entry for entry in run.rounds() if entry.batch_id is not None}
     now = datetime.now(UTC)

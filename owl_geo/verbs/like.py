@@ -17,7 +17,7 @@ import pandas as pd
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
-from owl_geo.errors import ConfigError, RunError, check_list
+from owl_geo.errors import ConfigError, RunError, check_number, check_texts
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import AnyRun, Run
@@ -102,8 +102,10 @@ def like(
         raise RunError(f"{path} must be a GeoPackage", remedy=f"name it {name}")
     if out is not None and path.exists() and not overwrite:
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
+    check_number("count", count, whole=True)
     if count < 1:
         raise ConfigError(f"count is {count}, but must be at least 1")
+    check_texts("patches", patches)
     if len(patches) == 0:
         raise RunError("no patch is named", remedy="name one as batches do")
     known, others = _both(run, patches, unlike)
@@ -153,6 +155,7 @@ def more_like(
     """
     run = Run.of(run)
     count = run.settings.loop.query_budget if size is None else size
+    check_number("size", count, whole=True)
     if count < 1:
         raise ConfigError(f"size is {count}, but must be at least 1")
     known, others = _both(run, patches or _targets(run), unlike)
@@ -191,8 +194,8 @@ def _targets(run: Run) -> list[str]:
 
 def _both(run: Run, patches: Sequence[str], unlike: Sequence[str]) -> tuple[IntArray, IntArray]:
     """Return the positions of patches that are meant, and not; RunError where one is both."""
-    check_list("patches", patches)
-    check_list("unlike", unlike)
+    check_texts("patches", patches)
+    check_texts("unlike", unlike)
     known, others = _positions(run, patches), _positions(run, unlike)
     both = np.intersect1d(known, others)
     if len(both):

@@ -19,7 +19,8 @@ from owl_geo.errors import (
     OwlError,
     RunError,
     SourceError,
-    check_list,
+    check_number,
+    check_texts,
     suggestion,
 )
 from owl_geo.maps.arrays import read_maps
@@ -117,11 +118,13 @@ def predict(
     Raises RunError if there is no answer to learn from, another process is writing there, or the
     disk is full; SourceError if pixels that the model learns from cannot be read.
     """
+    if top is not None:
+        check_number("top", top, whole=True)
     if top is not None and top < 1:
         raise ConfigError(f"--top is {top}, but must be at least 1")
     check_threshold(threshold)
     check_on_error(on_error)
-    check_list("scenes", scenes)
+    check_texts("scenes", scenes)
     run = Run.of(run)
     model = CurrentModel.of(run)
     if top is None:

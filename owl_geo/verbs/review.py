@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from owl_geo.errors import ConfigError, RunError
+from owl_geo.errors import ConfigError, RunError, check_number
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
 from owl_geo.search.records import Answers, Batch
@@ -85,6 +85,7 @@ def review(
     least = THRESHOLD if threshold is None else threshold
     check_threshold(least)
     count = run.settings.loop.query_budget if size is None else size
+    check_number("size", count, whole=True)
     if count < 1:
         raise ConfigError(f"size is {count}, but must be at least 1")
     if go_on or run.waiting() is None:

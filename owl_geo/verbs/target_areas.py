@@ -13,7 +13,7 @@ from itertools import chain
 import geopandas as gpd
 import numpy as np
 
-from owl_geo.errors import ConfigError
+from owl_geo.errors import ConfigError, check_number
 from owl_geo.ground.areas import hectares
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.same_ground import SharedGround, have_gaps
@@ -52,6 +52,7 @@ class TargetArea:
 
 def check_threshold(threshold: float) -> None:
     """Raise ConfigError unless it is a probability above 0."""
+    check_number("threshold", threshold)
     if not 0 < threshold <= 1:
         raise ConfigError(f"the threshold is {threshold:g}, but it must be above 0 and at most 1")
 

@@ -98,7 +98,7 @@ def test_no_feature_is_no_number() -> None:
 def test_metres_whatever_the_unit_of_the_scene(crs: str, pixel: float) -> None:
     lon, lat = (-74.0, 40.7) if crs == "EPSG:2263" else (15.0, 65.0)
     origin = Transformer.from_crs(4326, crs, always_xy=True).transform(lon, lat)
-    centres = pool([scene(2, 2, crs=crs, origin=origin, pixel=pixel)]).centres_lonlat()
+    centres = pool([scene(2, 2, crs=crs, origin=origin, pixel=pixel)]).windows.centres_in(LON_LAT)
     target = (lon + 0.3, lat - 0.2)
     found = metres_to_nearest(centres, np.array([shapely.Point(target)]), LON_LAT)
     truth = [geodesic(tuple(centre), target) for centre in centres]
@@ -124,3 +124,36 @@ def test_metres_whatever_the_crs_of_the_layer(crs: str) -> None:
         np.array([[-74.0, 40.7]]), np.array([point]), CRS.from_user_input(crs)
     )
     assert found[0] == pytest.approx(geodesic((-74, 40.7), (-73.9, 40.8)), rel=1e-3)
+
+
+def test_metres_in_a_datum_whose_transformations_change_from_place_to_place() -> None:
+    """PROJ takes NAD27 to WGS 84 by another transformation in each part of Alaska."""
+    datum, albers = CRS.from_epsg(4267), CRS.from_epsg(2964)
+    to_albers = Transformer.from_crs(datum, albers, always_xy=True)
+    lon, lat = np.meshgrid(np.arange(-170.0, -135, 1.7), np.arange(52.0, 71, 2.3))
+    here = np.stack([lon.ravel(), lat.ravel()], axis=-1)
+    there = np.add(here, (0.02, 0.01))
+    features = [shapely.Point(to_albers.transform(*point)) for point in there]
+    of_shapefile = CRS.from_user_input(albers.to_wkt("WKT1_ESRI"))
+    clarke = Geod(ellps="clrk66")
+    truth = clarke.inv(*here.T, *there.T)[2]
+    for crs in (albers, of_shapefile):
+        found = metres_to_nearest(here, np.array(features), crs, datum=datum, near=(-153.6, 61.7))
+        assert found == pytest.approx(truth, abs=0.01)
+
+
+@pytest.mark.parametrize("code", [4267, 4314, 4258, 4326])
+def test_metres_on_the_ellipsoid_of_the_points(code: int) -> None:
+    datum = CRS.from_epsg(code)
+    end = shapely.Point(10.7, 50.4)
+    found = metres_to_nearest(np.array([[10.0, 50.0]]), np.array([end]), datum, datum=datum)
+    geod = Geod(a=datum.ellipsoid.semi_major_metre, rf=datum.ellipsoid.inverse_flattening)
+    assert found[0] == pytest.approx(geod.inv(10, 50, 10.7, 50.4)[2], abs=1e-3)
+
+
+def test_a_sphere_has_the_latitudes_of_wgs_84() -> None:
+    """Those of MODIS are geodetic, whatever the sphere on which its grid is laid out."""
+    sphere = CRS.from_user_input("+proj=longlat +R=6371007.181 +type=crs")
+    end = np.array([shapely.Point(10.7, 50.4)])
+    found = metres_to_nearest(np.array([[10.0, 50.0]]), end, sphere, datum=sphere)
+    assert found[0] == pytest.approx(geodesic((10, 50), (10.7, 50.4)), abs=1e-3)

@@ -542,6 +542,17 @@ class TestFromPython:
             ({"runs": "TRIAL"}, "write {'mine': 'RUN'}"),
             ({"runs": ["TRIAL"]}, "write {'mine': 'RUN'}"),
             ({"runs": {}}, "write {'mine': 'RUN'}"),
+            ({"own": ["mine.toml"]}, "write {'mine': 'FILE.toml'}"),
+            ({"runs": {3: "TRIAL"}}, ""),
+            ({"budget": "0.2"}, ""),
+            ({"budget": None}, ""),
+            ({"seeds": "01"}, ""),
+            ({"seeds": None}, ""),
+            ({"initial": "5"}, ""),
+            ({"batch_size": 2.5}, ""),
+            ({"jobs": "2"}, ""),
+            ({"baseline": 3}, ""),
+            ({"strategies": [3]}, ""),
         ],
     )
     def test_what_has_another_shape_is_refused(self, given, remedy, runs, tmp_path: Path) -> None:

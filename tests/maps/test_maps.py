@@ -17,16 +17,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
+from rasterio.enums import Resampling
 from rio_cogeo import cog_validate
 from scene_windows import windows_at
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.file_names import file_names
+from owl_geo.errors import RunError
 from owl_geo.ground.grid import to_xy
 from owl_geo.ground.tiling import tile
+from owl_geo.maps import cog
 from owl_geo.maps.arrays import read_maps, to_dataarray
 from owl_geo.maps.cell_map import cell_maps
 from owl_geo.maps.cells import Cells, cells_of, means
+from owl_geo.maps.cog import RasterKind, write_map
 from owl_geo.maps.outputs import FinishedScenes, Legend, ScenePrediction
 from owl_geo.maps.patches import most_probable, write_patches
 from owl_geo.types import SceneGrid
@@ -243,6 +247,46 @@ def test_a_map_that_cannot_be_written_leaves_the_old_one(tmp_path) -> None:
         write(tmp_path, cells, seed=1)
     assert [p.name for p in of_class.parent.iterdir() if p.name.startswith(".")] == []
     assert cog_validate(path)[0] and len(before) > 0
+
+
+@pytest.mark.parametrize("what", ["noise", "smooth", "classes", "small"])
+def test_the_room_asked_for_is_what_a_map_takes(what: str, tmp_path, monkeypatch) -> None:
+    height, width = (30, 40) if what == "small" else (700, 600)
+    grid, rng = scene(height=height, width=width), np.random.default_rng(0)
+    kind = RasterKind(("p", "u"), "float32", np.nan, Resampling.average)
+    values = rng.random((2, height, width), dtype=np.float32)
+    if what == "smooth":
+        values[:] = np.sin(np.arange(width, dtype=np.float32) / 50)
+    if what == "classes":
+        kind = RasterKind(("class",), "uint8", 255, Resampling.mode, [str(n) for n in range(200)])
+        values = rng.integers(0, 200, (1, height, width), dtype=np.uint8)
+    asked: list[int] = []
+    monkeypatch.setattr(cog, "check_space", lambda folder, n: asked.append(n))
+    path = tmp_path / "map.tif"
+    write_map(path, grid, [(0, values)], kind, style="", tags={})
+    with rasterio.open(path) as dataset:
+        np.testing.assert_array_equal(dataset.read(), values)
+    (first, needed), size = asked, path.stat().st_size
+    assert size <= needed < 2 * size + 70_000
+    assert first <= 2**22
+
+
+def test_a_map_that_lost_pixels_on_the_way_is_not_kept(tmp_path, monkeypatch) -> None:
+    """As on a disk that is full, where GDAL leaves tiles out, which read as pixels without data."""
+
+    def lossy(plain: Path, path: Path) -> None:
+        with rasterio.open(plain) as dataset:
+            values, profile = dataset.read(), dataset.profile
+        values[:, 5, 5] = np.nan
+        with rasterio.open(path, "w", **profile) as dataset:
+            dataset.write(values)
+
+    monkeypatch.setattr(cog, "_optimise", lossy)
+    kind = RasterKind(("p",), "float32", np.nan, Resampling.average)
+    values = np.random.default_rng(0).random((1, 120, 90), dtype=np.float32)
+    with pytest.raises(RunError, match="the map is incomplete"):
+        write_map(tmp_path / "map.tif", scene(), [(0, values)], kind, style="", tags={})
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- mosaics --------------------------------------------------------------------------------------

@@ -334,6 +334,8 @@ def test_the_hint_is_one_honest_sentence() -> None:
     moving = hint(left_of(3, 14), 0.9899)
     assert moving.text.endswith("predictions still changing (kappa 0.98): go on")
     assert not moving.may_stop
+    for stability, said in ((0.29, "0.29"), (-1e-17, "0.00")):
+        assert hint(left_of(3, 14), stability).text.endswith(f"changing (kappa {said}): go on")
     first = hint(left_of(3, 14), math.nan)
     assert "no two models to compare" in first.text
     assert not first.may_stop

@@ -301,6 +301,12 @@ def test_doubt_is_a_share_and_distances_have_a_unit(tmp_path) -> None:
     metres, share = run.patches.loc[place, ["to_pit", "pit"]]
     assert cards[0] == (f"{metres:,.0f} m", f"{100 * share:.0f} %")
     assert re.search(r"to_pit above \d+ m", text)
+    # the model's mean is of what is left: it has learnt what the answered patches are
+    far = run.patches["to_pit"] > np.quantile(run.patches["to_pit"], 2 / 3)
+    is_open = ~run.patches["patch_id"].isin(survey.labels.index)
+    mean = survey.opinion.probability[far & is_open].mean()
+    assert (far & ~is_open).sum() > 0 and (far & is_open).any()
+    assert re.search(rf"to_pit above \d+ m{far.sum():,}.+? of \d+{mean:.2f}", text)
 
 
 def test_a_scene_that_is_gone_is_named_and_the_rest_is_shown(tmp_path, caplog) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from owl_geo.wording import counted, plural
+from owl_geo.wording import counted, plural, two_digits
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,14 @@ def test_words_that_are_not_regular_are_named() -> None:
         "batches",
         "sites",
         "indexes",
+    ]
+
+
+def test_two_digits_have_no_sign_where_they_are_zeros() -> None:
+    assert [two_digits(n) for n in (-1e-17, -0.004, 0.0, -0.006, 0.456)] == [
+        "0.00",
+        "0.00",
+        "0.00",
+        "-0.01",
+        "0.46",
     ]

@@ -213,3 +213,32 @@ def test_places_that_are_all_alike_are_searched_without_a_warning(tmp_path: Path
         warnings.simplefilter("error", RuntimeWarning)
         assert len(owl_geo.query(run).patch_ids) == 20
         assert np.isfinite(owl_geo.like(run, [patch(0)]).places["likeness"]).all()
+
+
+def test_what_is_of_another_type_is_refused(run: Run, tmp_path: Path) -> None:
+    for call, given in (
+        (owl_geo.like, {"patches": 3}),
+        (owl_geo.like, {"patches": [3]}),
+        (owl_geo.like, {"patches": [patch(0)], "count": "5"}),
+        (owl_geo.like, {"patches": [patch(0)], "count": 2.5}),
+        (owl_geo.more_like, {"patches": [patch(0)], "size": "5"}),
+        (owl_geo.review, {"threshold": "0.5"}),
+        (owl_geo.review, {"size": "5"}),
+        (owl_geo.predict, {"top": "5"}),
+        (owl_geo.predict, {"top": 2.5}),
+        (owl_geo.predict, {"threshold": "0.5"}),
+        (owl_geo.predict, {"threshold": None}),
+        (owl_geo.predict, {"scenes": None}),
+        (owl_geo.predict, {"on_error": 3}),
+        (owl_geo.query, {"annotators": 3}),
+        (owl_geo.ingest, {"paths": [3], "annotator": "ana"}),
+        (owl_geo.ingest, {"paths": ["a.gpkg"], "annotator": 3}),
+        (owl_geo.add, {"scenes": 3}),
+        (owl_geo.add, {"scenes": [3]}),
+        (owl_geo.add_class, {"name": 3}),
+        (owl_geo.import_answers, {"path": "a.csv", "annotator": 3}),
+        (owl_geo.import_answers, {"path": "a.csv", "annotator": "ana", "label": 3}),
+    ):
+        with pytest.raises(ConfigError, match=r", but it must be a |cannot be a name"):
+            call(run, **given)
+    assert owl_geo.like(run, [patch(0)], count=np.int64(2), out=tmp_path / "a.gpkg")

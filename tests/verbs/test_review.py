@@ -167,7 +167,7 @@ def test_one_batch_waits_at_a_time(tmp_path: Path, capsys) -> None:
     assert query(run).number == 3
 
 
-def test_what_cannot_be_reviewed(tmp_path: Path) -> None:
+def test_what_cannot_be_reviewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make(tmp_path)
     with pytest.raises(RunError, match="no model yet that can tell present from absent"):
         review(run)
@@ -175,6 +175,11 @@ def test_what_cannot_be_reviewed(tmp_path: Path) -> None:
     answer(run, 0)
     with pytest.raises(RunError, match=r"no patch that is left to review has a probabil"):
         review(run, threshold=1.0)
+    low = np.full(3, 0.0004, np.float32)
+    with monkeypatch.context() as patched:
+        patched.setattr("owl_geo.search.review._opinions", lambda *_: (low, low))
+        with pytest.raises(RunError, match=r"present; the highest is below 0\.001"):
+            review(run)
     for wrong in ({"threshold": 0.0}, {"size": 0}):
         with pytest.raises(ConfigError, match="must be"):
             review(run, **wrong)

@@ -17,7 +17,7 @@ from owl_geo.reporting.words import auc_of, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted, per_cent, plural
+from owl_geo.wording import counted, per_cent, plural, two_digits
 
 _CONFUSIONS = 3  # confusions that are named per annotator
 _COMMENTS = 20  # newest comments that are shown
@@ -161,7 +161,7 @@ def _pairs(agreement: Agreement) -> Markup:
 
 
 def _kappa(value: float) -> str:
-    return "unknown" if math.isnan(value) else f"{value:.2f}"
+    return "unknown" if math.isnan(value) else two_digits(value)
 
 
 def comments(survey: Survey) -> Markup:

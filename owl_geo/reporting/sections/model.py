@@ -117,8 +117,8 @@ def concepts(survey: Survey, now: Status) -> Markup:
     parts += [
         paragraph(
             "The pool by each concept's values, with the answers there and the model's mean "
-            "probability. Most answered patches were chosen, not drawn at random, so the shares "
-            "are not estimates."
+            "probability over the patches that have none. Most answered patches were chosen, not "
+            "drawn at random, so the shares are not estimates."
         ),
         _by_concept(survey),
     ]
@@ -143,7 +143,7 @@ def _odds(run: Run, factors: tuple[Factor, ...]) -> Markup:
 
 def _by_concept(survey: Survey) -> Markup:
     positive = survey.run.settings.positive
-    head = ("Where", "Patches", f"{positive} among answers", "Model's mean")
+    head = ("Where", "Patches", f"{positive} among answers", "Model's mean of the others")
     rows: list[tuple[str, ...]] = []
     for group in groups(survey):
         share = group.probability

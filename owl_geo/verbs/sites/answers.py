@@ -12,7 +12,7 @@ import pandas as pd
 
 from owl_geo.batches.checks import check_annotator
 from owl_geo.concepts.sites import answered_names
-from owl_geo.errors import ConfigError, LayerError, known_labels
+from owl_geo.errors import ConfigError, LayerError, check_number, known_labels
 from owl_geo.ground import vector_files
 from owl_geo.labels import LabelStore, newest_answers
 from owl_geo.run_folder.folder import Run
@@ -102,6 +102,8 @@ def _check(run: Run, options: AsSites) -> None:
             raise ConfigError(
                 f"{label!r} is not a label of {run.called}", remedy=known_labels(label, allowed)
             )
+    if options.share is not None:
+        check_number("share", options.share)
     if options.share is not None and not 0 < options.share <= 1:
         raise ConfigError(f"--share is {options.share:g}, but must be above 0 and at most 1")
 
