@@ -1,7 +1,8 @@
 """Products whose files always have their bands in one order and do not say which is which.
 
 Planet calls band 1 of AnalyticMS blue and band 3 red in its specifications, and some of these files
-are marked as red, green, blue and one more, by which red and blue would change places.
+are marked as red, green, blue and one more, by which red and blue would change places. Aerial
+images in colour infrared are marked as red, green and blue too, since they are shown so.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ _Order = tuple[str | None, ...]
 _BGRN: _Order = ("blue", "green", "red", "nir")
 _RAPIDEYE: _Order = ("blue", "green", "red", "rededge1", "nir")
 _SUPERDOVE: _Order = ("coastal", "blue", None, "green", None, "red", "rededge1", "nir")
-_NAIP: _Order = ("red", "green", "blue", "nir")
+_RGBN: _Order = ("red", "green", "blue", "nir")
+_NRGB: _Order = ("nir", "red", "green", "blue")
+_NRG: _Order = ("nir", "red", "green")
 
 # What Planet, and who cuts out and reprojects, put behind the kind of a product. Behind anything
 # else the bands may be others: indices, or three of them for display.
@@ -26,7 +29,15 @@ _BY_NAME = (  # what the name of a file is like, and the orders of its bands, by
     (rf".*_[13][ab]_(?:basic_)?analyticms{_BEHIND}", (_BGRN, _RAPIDEYE, _SUPERDOVE)),
     (rf".*_re\d_3a_analytic{_BEHIND}", (_RAPIDEYE,)),
     (rf".*_ssc?\d+(?:d\d+)?_\w*(?:analytic|pansharpened){_BEHIND}", (_BGRN,)),
-    (r"m_\d{7}_[ns][ew]_\d\d_\w+_\d{8}(?:_\d{8})?(?:_(?:clip|cog))?", (_NAIP,)),
+    (r"m_\d{7}_[ns][ew]_\d\d_\w+_\d{8}(?:_\d{8})?(?:_(?:clip|cog))?", (_RGBN,)),
+    (r"swissimage-rs_.*", (_NRGB,)),
+)
+# Words in a name that spell its bands, as surveys write them: dop20rgbi_32_350_5600, ..-IRC-E080.
+_SPELT = (
+    (r"rgb(?:i|n|nir)", _RGBN),
+    (r"bgr(?:i|n|nir)", _BGRN),
+    (r"(?:n|nir|i)rgb", _NRGB),
+    (r"cir|irc|irg|nrg|nirrg", _NRG),
 )
 
 # Groups of a Maxar image's IMD, which GDAL reads: one a band, in the order of the bands.
@@ -49,6 +60,16 @@ def band_order(stem: str, tags: Mapping[str, str], n: int) -> _Order | None:
     for pattern, orders in _BY_NAME:
         if re.fullmatch(pattern, stem, re.IGNORECASE):
             return next((order for order in orders if len(order) == n), None)
+    return spelt_order(stem, n)
+
+
+def spelt_order(stem: str, n: int) -> _Order | None:
+    """Return the common names of a file's ``n`` bands if its name spells that many."""
+    for word, order in _SPELT:
+        if len(order) == n and re.search(
+            rf"(?<![a-z])(?:dop\d*)?(?:{word})(?![a-z])", stem, re.IGNORECASE
+        ):
+            return order
     return None
 
 

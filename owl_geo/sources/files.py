@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,32 +22,17 @@ from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixels, misplaced
 from owl_geo.settings.paths import is_local
-from owl_geo.settings.subdatasets import is_subdataset
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, is_land_mask
-from owl_geo.sources.band_orders import band_order, contradicts
-from owl_geo.sources.bands import Band, distinct
-from owl_geo.sources.editions import edition_of
-from owl_geo.sources.scene_dates import date_in_tags
-from owl_geo.sources.sensors import SENSOR_TAG
-from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, by_wavelength, nanometres
+from owl_geo.sources.band_words import read_words
+from owl_geo.sources.bands import Band
 from owl_geo.types import SceneGrid
 
 _ELLIPSOID = Geod(ellps="WGS84")
 _SHIFTED = re.compile(r"TOWGS84\[|BOUNDCRS\[")
 _APART = 5.0  # metres, by which two good transformations of one datum may differ
-_COLOURS = {
-    ColorInterp.coastal: "coastal",
-    ColorInterp.blue: "blue",
-    ColorInterp.green: "green",
-    ColorInterp.red: "red",
-    ColorInterp.nir: "nir",
-    ColorInterp.pan: "pan",
-}
 _ENTIRE = {MaskFlags.all_valid, MaskFlags.nodata}
 _ENTIRE_BUT_ALPHA = {*_ENTIRE, MaskFlags.alpha, MaskFlags.per_dataset}
 
-
-_WIDEST = 2000.0  # nm; GDAL 3.10 takes ENVI's widths for those of its wavelengths' unit
 _PROCESS = os.getpid()
 _LARGEST_BLOCK = 2**30  # bytes
 
@@ -141,24 +125,17 @@ def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:
 def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Band, ...]:
     _check(dataset, path)
     grid = grid_in(dataset, Path(path).stem)
-    waves = [_wavelength(dataset, i) for i in range(1, dataset.count + 1)]
-    widths = [_width(dataset, i) for i in range(1, dataset.count + 1)]
-    tags = _tags(dataset)
-    colours = _colours(dataset, by_wavelength(waves, widths))
-    shown = _by_product(dataset, Path(path).stem, tags, colours)
-    names = _names(dataset, () if contradicts(shown, colours) else colours, prefix)
-    about, taken, edition = _about(tags), date_in_tags(tags), edition_of(tags)
+    words = read_words(dataset, path, prefix)
     # each of these asks all bands anew, which would be thousands of times for an embedding's
     interpreted, descriptions = dataset.colorinterp, dataset.descriptions
     dtypes, blocks, nodata = dataset.dtypes, dataset.block_shapes, dataset.nodatavals
     scales, offsets, masks = dataset.scales, dataset.offsets, dataset.mask_flag_enums
-    alpha = list(map(_is_alpha, descriptions, interpreted))
     called_alpha = ColorInterp.alpha in interpreted
-    bad, is_whole = _bad_bands(dataset), is_known_whole(dataset)
-    no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(alpha) else _ENTIRE
+    no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(words.alpha) else _ENTIRE
+    is_whole = is_known_whole(dataset)
     bands = tuple(
         Band(
-            name=names[i],
+            name=words.names[i],
             path=path,
             number=i + 1,
             grid=grid,
@@ -168,19 +145,19 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             nodata=nodata[i],
             scale=scales[i],
             offset=offsets[i],
-            masked=any(alpha) or not set(masks[i]) <= no_mask,
-            alpha=alpha[i],
+            masked=any(words.alpha) or not set(masks[i]) <= no_mask,
+            alpha=words.alpha[i],
             palette=interpreted[i] == ColorInterp.palette,
             is_whole=is_whole,
-            bad=i in bad,
-            wavelength=waves[i],
-            width=widths[i],
-            colour=_COLOURS.get(interpreted[i]),
-            shown=shown[i],
-            about=about,
-            edition=edition,
+            bad=words.bad[i],
+            wavelength=words.wavelengths[i],
+            width=words.widths[i],
+            colour=words.colours[i],
+            shown=words.shown[i],
+            about=words.about,
+            edition=words.edition,
             description=(descriptions[i] or "").strip() if prefix else "",
-            taken=taken,
+            taken=words.taken,
         )
         for i in range(dataset.count)
     )
@@ -288,126 +265,3 @@ def grid_in(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
         height=dataset.height,
         width=dataset.width,
     )
-
-
-def _names(
-    dataset: rasterio.DatasetReader, colours: Sequence[str | None], prefix: str
-) -> list[str]:
-    """Return one name per band, all different."""
-    if prefix and dataset.count == 1:
-        return [prefix]
-    colours = colours or [None] * dataset.count
-    names = [
-        (text or "").strip() or _variable(dataset, i) or colour or _numbered(i, shown)
-        for i, (text, colour, shown) in enumerate(
-            zip(dataset.descriptions, colours, dataset.colorinterp, strict=True), start=1
-        )
-    ]
-    names = distinct(names)
-    return [f"{prefix}_{name}" for name in names] if prefix else names
-
-
-def _variable(dataset: rasterio.DatasetReader, i: int) -> str:
-    """Return the variable of NetCDF that band ``i`` of a subdataset is, empty for anything else.
-
-    Else red and near infrared of one file would both be called ``band_1``, as if they were one.
-    """
-    return dataset.tags(i).get("NETCDF_VARNAME", "") if is_subdataset(dataset.name) else ""
-
-
-def _bad_bands(dataset: rasterio.DatasetReader) -> set[int]:
-    """Return the positions of bands that ENVI's list of bad bands (bbl) has with 0."""
-    if dataset.driver != "ENVI":
-        return set()
-    words = re.split(r"[\s,]+", dataset.tags(ns="ENVI").get("bbl", "").strip("{} \n"))
-    return {i for i, word in enumerate(words) if re.fullmatch(r"0+(\.0*)?", word)}
-
-
-def _colours(dataset: rasterio.DatasetReader, by_wave: Sequence[str | None]) -> list[str | None]:
-    """Return the colours in which the bands are shown, as far as they say what the bands are.
-
-    Any image of three bands may be shown in red, green and blue, one in false colour too: GDAL
-    writes so of its own accord, and so do ENVI's default bands. They count where a file says
-    nothing else, or the same.
-    """
-    colours = [_COLOURS.get(colour) for colour in dataset.colorinterp]
-    if any(by_wave):
-        return [
-            colour if colour == wave else None
-            for colour, wave in zip(colours, by_wave, strict=True)
-        ]
-    texts = [(text or "").strip() for text in dataset.descriptions]
-    says_nothing = all(
-        text.casefold() in ("", "alpha", colour or "") or _is_position(text, i)
-        for i, (text, colour) in enumerate(zip(texts, colours, strict=True), start=1)
-    )
-    return colours if says_nothing else [None] * len(colours)
-
-
-def _by_product(
-    dataset: rasterio.DatasetReader,
-    stem: str,
-    tags: Mapping[str, str],
-    colours: Sequence[str | None],
-) -> Sequence[str | None]:
-    """Return what the bands are by their product, if it is known and its file says nothing itself.
-
-    Else the colours in which they are shown.
-    """
-    texts = [(text or "").strip() for text in dataset.descriptions]
-    is_described = any(text and not _is_position(text, i) for i, text in enumerate(texts, start=1))
-    if is_described or ColorInterp.alpha in dataset.colorinterp:
-        return colours
-    return band_order(stem, tags, dataset.count) or colours
-
-
-def _is_position(text: str, number: int) -> bool:
-    """Return whether a description only counts, as programs write it: ``Band 1``."""
-    return bool(re.fullmatch(rf"(?:band|layer|channel)[ _]?0*{number}", text.casefold()))
-
-
-def _wavelength(dataset: rasterio.DatasetReader, i: int) -> float | None:
-    """Return the centre wavelength of band ``i`` in nanometres, None where the file has none.
-
-    GDAL's own way of saying it goes before what formats and programs write among a band's tags.
-    """
-    micrometres = dataset.tags(i, ns="IMAGERY").get("CENTRAL_WAVELENGTH_UM")
-    if micrometres is not None:
-        return nanometres(micrometres, "um")
-    tags = {key.casefold(): value for key, value in dataset.tags(i).items()}
-    unit = next((tags[key] for key in UNIT_TAGS if key in tags), None)
-    values = (nanometres(tags[key], unit) for key in WAVELENGTH_TAGS if key in tags)
-    return next((value for value in values if value is not None), None)
-
-
-def _width(dataset: rasterio.DatasetReader, i: int) -> float | None:
-    """Return the full width at half maximum of band ``i`` in nanometres, None where unknown."""
-    try:
-        width = 1000 * float(dataset.tags(i, ns="IMAGERY").get("FWHM_UM", "nan"))
-    except ValueError:
-        return None
-    return width if 0 < width < _WIDEST else None
-
-
-def _tags(dataset: rasterio.DatasetReader) -> dict[str, str]:
-    """Return what the file, and what GDAL reads beside it, say of the image as a whole."""
-    domains = (None, "IMD", "ENVI", "IMAGERY")
-    return {key: value for ns in domains for key, value in dataset.tags(ns=ns).items()}
-
-
-def _about(tags: Mapping[str, str]) -> str:
-    """Return what the file's tags say of satellite and sensor."""
-    return " ".join(value for key, value in tags.items() if SENSOR_TAG.search(key))
-
-
-def _is_alpha(description: str | None, interpreted: ColorInterp) -> bool:
-    """Return whether a band is a mask, not a fourth band of data, which GDAL colours alike.
-
-    Whoever described it as something else, for example near infrared, meant data.
-    """
-    described = (description or "").strip().lower()
-    return interpreted == ColorInterp.alpha and described in ("", "alpha")
-
-
-def _numbered(number: int, colour: ColorInterp) -> str:
-    return "alpha" if colour == ColorInterp.alpha else f"band_{number}"

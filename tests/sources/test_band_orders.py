@@ -44,12 +44,19 @@ def first(source: GeoTiffSource) -> list[float]:
         ("3241621_2017-03-05_RE4_3A_Analytic_SR_clip", 5, "blue green red rededge1 nir"),
         ("20200814_162132_ssc4_u0001_pansharpened", 4, "blue green red nir"),
         ("m_3707763_se_18_1_20160623_20161012", 4, "red green blue nir"),
-        # another number of bands, and what was made of them
+        ("swissimage-rs_2018_2584-1126_0.1_2056", 4, "nir red green blue"),
+        ("dop20rgbi_32_350_5600_1_nw_2021", 4, "red green blue nir"),
+        ("33-2018-0395-6420-LA93-0M20-IRC-E080", 3, "nir red green"),
+        ("dop20cir_33402-5812", 3, "nir red green"),
+        ("2132424_1957815_2019-01-09_1020_BGRN_Analytic", 4, "blue green red nir"),
+        # another number of bands, words that spell none, and what was made of them
         ("20190706_002918_101b_3B_AnalyticMS_SR", 3, None),
         ("20190706_002918_101b_3B_AnalyticMS_SR_ndvi_stack", 4, None),
         ("20190706_002918_101b_3B_Visual", 4, None),
         ("m_3707763_se_18_1_20160623", 3, None),
         ("scene", 4, None),
+        ("dop20rgb_32_350_5600", 3, None),
+        ("circle_of_mines", 3, None),
     ],
 )
 def test_names_of_products_tell_the_order(stem: str, n: int, order: str | None) -> None:
@@ -85,6 +92,25 @@ def test_what_a_file_or_a_person_says_goes_before_its_product(tmp_path: Path) ->
         tmp_path / "m_3707763_se_18_1_20160623.tif", np.full((4, 64, 64), 255, dtype=np.uint8)
     )
     assert [band.name for band in describe_scene(alpha).default] == ["red", "green", "blue"]
+
+
+def test_a_name_that_spells_its_bands_tells_data_from_alpha(tmp_path: Path) -> None:
+    values = np.stack([np.full((64, 64), 10 * (i + 1), dtype=np.uint8) for i in range(4)])
+    values[3, :, :32] = 0  # dark in near infrared, as water is
+    marked = {"photometric": "RGB", "alpha": "YES"}
+    path = write_raster(tmp_path / "dop20rgbi_32_350_5600.tif", values, **marked)
+    source = GeoTiffSource(path, patch_size=16)
+    assert len(source.index) == 16
+    assert first(source) == [10, 20, 30, 0]
+    bands = describe_scene(path).default
+    assert [band.name for band in bands] == ["red", "green", "blue", "band_4"]
+    assert [band.common for band in bands] == ["red", "green", "blue", "nir"]
+    cir = write_raster(tmp_path / "dop20cir_32_350_5600.tif", values, **marked)
+    source = GeoTiffSource(cir, patch_size=16)
+    assert len(source.index) == 8
+    bands = describe_scene(cir).default
+    assert [band.common for band in bands] == ["nir", "red", "green"]
+    assert first(GeoTiffSource(cir, bands=["green", "nir"], patch_size=16)) == [30, 10]
 
 
 def test_a_folder_of_one_image_has_its_order_too(tmp_path: Path) -> None:
