@@ -69,7 +69,12 @@ _ALIASES = {
     "swir22": "swir2",
     "lwir": "thermal",
     "lwir11": "thermal",
+    "xs1": "green",  # of SPOT
+    "xs2": "red",
+    "xs3": "nir",
 }
+# What letters mean, alone in the names of bands, where R, G and B stand together.
+_LETTERS = {"r": "red", "g": "green", "b": "blue", "n": "nir", "i": "nir", "re": "rededge1"}
 # What a description may have besides a common name.
 _FILLERS = frozenset(
     {"band", "channel", "colour", "color", "light", "reflectance", "surface", "toa", "boa", "sr"}
@@ -110,6 +115,13 @@ def described(text: str) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
+def _by_letter(names: Sequence[str]) -> list[str | None]:
+    """Return what bands are that are called by letters."""
+    letters = [name.strip().casefold() for name in names]
+    together = {"r", "g", "b"} <= set(letters)
+    return [_LETTERS.get(letter) if together else None for letter in letters]
+
+
 def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
     """Say of each band what it is, the bands of one image together.
 
@@ -121,7 +133,9 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
     ``texts`` are what may name the sensor, such as the name of the scene.
     """
     names = [band.name for band in bands]
-    words = [described(band.description or band.name) for band in bands]
+    said = [band.description or band.name for band in bands]
+    letters = _by_letter(said)
+    words = [described(text) or letter for text, letter in zip(said, letters, strict=True)]
     waves = by_wavelength(
         [None if word == "pan" else _centre(band) for band, word in zip(bands, words, strict=True)],
         [band.width for band in bands],

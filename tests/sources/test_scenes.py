@@ -112,6 +112,17 @@ def test_spellings_of_common_names() -> None:
     assert common_name("SWIR_16") == "swir1"
     assert common_name("B8") is None
     assert chosen(named("Near Infrared", "Red"), "nir", "red") == [("nir", 1), ("Red", 2)]
+    assert [band.common for band in named("XS1", "XS2", "XS3")] == ["green", "red", "nir"]
+
+
+def test_letters_tell_what_bands_are_where_three_of_them_stand_together() -> None:
+    def commons(*names: str) -> list[str | None]:
+        return [band.common for band in named(*names)]
+
+    assert commons("R", "G", "B", "NIR") == ["red", "green", "blue", "nir"]
+    assert commons("n", "r", "g", "b", "x") == ["nir", "red", "green", "blue", None]
+    assert commons("B", "G") == [None, None]
+    assert commons("R_2019", "G", "B") == [None, None, None]
 
 
 @pytest.mark.parametrize(
