@@ -75,7 +75,8 @@ def opinion(
     result = Opinion.none(n, "")
     done = np.zeros(n, dtype=bool)
     folder = PredictionFolder.of(run, lesson)
-    for at, table in chain.from_iterable(map(folder.parts, folder.finished)):
+    parts = (folder.scene_parts(scene) or () for scene in folder.scenes)
+    for at, table in chain.from_iterable(parts):
         result.probability[at] = table["probability"]
         result.uncertainty[at] = table["uncertainty"]
         result.best[at] = table["class"].to_numpy(dtype=object)

@@ -20,7 +20,7 @@ import pandas as pd
 from pyproj import CRS
 
 from owl_geo.disk.atomic import file_state, finish_replacing, locked
-from owl_geo.errors import BusyError, RunError, SourceError
+from owl_geo.errors import RunError, SourceError
 from owl_geo.ground.same_ground import are_shown
 from owl_geo.labels import AnsweredRun, LabelStore, newest_answers, open_store, settled
 from owl_geo.labels.exchange import corners_of
@@ -28,7 +28,7 @@ from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
-from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, WAITING, RunPaths, no_run
+from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, WAITING, RunPaths, busy, no_run
 from owl_geo.run_folder.records import Round, grid_record
 from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings import owl_toml
@@ -401,11 +401,7 @@ class Run:
 
         Raises RunError if another process holds it.
         """
-        busy = BusyError(
-            f"another owl-geo is working on {self.called}",
-            remedy="wait until it is done, then try again",
-        )
-        with locked(self.path / LOCK, busy):
+        with locked(self.path / LOCK, busy(self.called)):
             yield
 
     def _finish_addition(self) -> None:

@@ -15,14 +15,14 @@ import pyarrow
 from pyproj import CRS
 
 from owl_geo.batches import PoolGrids
-from owl_geo.disk.atomic import FileState, file_state
+from owl_geo.disk.atomic import FileState, file_state, is_locked
 from owl_geo.errors import BusyError, RunError
 from owl_geo.ground.footprints import common_crs, footprints
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.identity import SceneFiles, changed_settings, decisive, fingerprint
-from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH
+from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, PATCHES, TRUTH
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
@@ -61,23 +61,37 @@ class PatchIndex:
         return self._table(PATCHES, patch_table.read)
 
     def check_made_from_settings(self) -> None:
-        """Raise RunError if owl.toml has since been edited so that the index would be different."""
+        """Raise RunError if owl.toml has since been edited so that the index would be different.
+
+        BusyError where that may be what another process is making an index of.
+        """
+        toml, update = self._folder / owl_toml.FILE_NAME, f"`owl-geo init {self._folder} --update`"
         if self.record.made_from != fingerprint(self._settings):
             moved = self.record.made_from_elsewhere == fingerprint(self._settings, places=False)
             if not moved or self.scenes.changed:
-                self._check_not_replaced()
-                toml, what = self._folder / owl_toml.FILE_NAME, self._changed_settings()
-                raise RunError(
-                    f"{toml}: {what} changed since the patch index was made",
-                    remedy=f"run `owl-geo init {self._folder} --update`",
+                what = self._changed_settings()
+                raise self._outdated(
+                    f"{toml}: {what} changed since the patch index was made", f"run {update}"
                 )
         # not among the settings above, by which older runs know that their index is up to date
         if self.record.positive not in (None, self._settings.positive):
-            raise RunError(
-                f"{self._folder / owl_toml.FILE_NAME}: positive changed since the patch index was "
-                f"made for {self.record.positive}",
-                remedy=f"restore it, or run `owl-geo init {self._folder} --update`",
+            raise self._outdated(
+                f"{toml}: positive changed since the patch index was made for "
+                f"{self.record.positive}",
+                f"restore it, or run {update}",
             )
+
+    def _outdated(self, what: str, remedy: str) -> RunError:
+        """Return the error for an index that is not of the settings.
+
+        Raises BusyError if another process has replaced it meanwhile.
+        """
+        is_busy = is_locked(self._folder / LOCK)  # perhaps by the very command that replaces it
+        self.check_not_replaced()
+        if is_busy:
+            what = f"{what}, and another owl-geo is working on {self._folder}"
+            return BusyError(what, remedy="wait until it is done, then try again")
+        return RunError(what, remedy=remedy)
 
     def _changed_settings(self) -> str:
         """Return what was edited in owl.toml since, in words."""
@@ -199,7 +213,7 @@ class PatchIndex:
 
         Raises RunError where it is missing or damaged, BusyError where it may be of another pool.
         """
-        self._check_not_replaced()
+        self.check_not_replaced()
         path = self._required(name)
         content = self._content or _digest(self._folder / INDEX)
         try:
@@ -209,10 +223,10 @@ class PatchIndex:
                 f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
             ) from error
         self._content = content
-        self._check_not_replaced()
+        self.check_not_replaced()
         return value
 
-    def _check_not_replaced(self) -> None:
+    def check_not_replaced(self) -> None:
         """Raise BusyError where what is read next, or was read, is not of one and the same pool.
 
         Of the files that replace others, index.json is put in place first. One with the same

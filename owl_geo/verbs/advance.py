@@ -128,6 +128,7 @@ def advance(
         done.learner.save(folder / run.files.model(number).name)
         if done.outcome.batch is not None:
             write_batch_files(folder, run, entry, done.outcome.batch, done.scenes, may_answer)
+        run.index.check_not_replaced()  # by another run, whose lock is another
 
     run.journal.publish(entry, write)
     return entry, search
