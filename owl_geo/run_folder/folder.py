@@ -64,6 +64,7 @@ class Run:
         self.called = called or self.path
         self.files = RunPaths(self.path)
         self.journal = Journal(self.files)
+        self._then: list[Round] | None = None  # the rounds of the moment that is looked at
         why_not = no_run(self.path)
         if why_not is not None:
             raise why_not
@@ -278,7 +279,26 @@ class Run:
 
     def rounds(self) -> list[Round]:
         """Return every round on disk, oldest first; raises RunError if one is damaged."""
-        return self.journal.rounds()
+        return self.journal.rounds() if self._then is None else self._then.copy()
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Let rounds and answers be those of now until the end, for what reads them several times.
+
+        Others add to them meanwhile, and what it says would be partly of before, partly of after.
+        Nothing may be added here. Raises RunError where they cannot be read.
+        """
+        if self._then is not None:
+            yield
+            return
+        rounds = self.rounds()  # first, so that the answers are there that they have learnt from
+        labels = self.labels
+        self.labels = labels.as_now()
+        self._then = rounds
+        try:
+            yield
+        finally:
+            self.labels, self._then = labels, None
 
     def batch_path(self, number: int) -> Path:
         """Return the batch GeoPackage of a round that was not divided among a team."""

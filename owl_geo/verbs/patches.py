@@ -84,8 +84,9 @@ def patches(
     check_output(path)
     if path.exists() and not overwrite:
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
-    known = _known(run)
-    predicted = _Predicted.of(run, device, workers, report) if model else None
+    with run.at_one_moment():
+        known = _known(run)
+        predicted = _Predicted.of(run, device, workers, report) if model else None
     layer = GridLayer(
         run.index.windows,
         run.index.concepts,

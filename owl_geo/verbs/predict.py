@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -123,7 +124,6 @@ def predict(
     check_on_error(on_error)
     check_list("scenes", scenes)
     run = Run.of(run)
-    model = CurrentModel.of(run)
     if top is None:
         top = min(max(len(run.patches) // 10, _FEWEST_FRAMES), _MOST_FRAMES)
     path = Path(out) if out is not None else run.path / FOLDER
@@ -135,7 +135,10 @@ def predict(
                 f"{run.path} has no patches in a scene {name!r}",
                 remedy=suggestion(name, with_patches),
             )
-    with only_one(path):
+    with ExitStack() as stack:
+        stack.enter_context(run.at_one_moment())
+        model = CurrentModel.of(run)
+        stack.enter_context(only_one(path))  # last, since it makes the folder
         folder = PredictionFolder.of(run, model, path)
         folder.forget(set(folder.record.scenes) - set(with_patches))
         wanted = [name for name in with_patches if not scenes or name in scenes]
