@@ -272,6 +272,22 @@ def test_what_is_alike_is_chosen_in_the_pool_that_is_locked(
     assert set(made.patch_ids) == set(other.patch_ids)
 
 
+@pytest.mark.parametrize("command", ["query", "review"])
+def test_a_round_is_of_the_pool_that_is_locked(
+    command: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index said of a round that it could choose from scenes that it did not know."""
+    opened = Run(run.path)
+    assert len(opened.patches) == 144
+    locked = first(Run.locked, lambda: add(run.path, [more(run)]))
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "locked", locked)
+        with pytest.raises(BusyError, match="changed by another command"):
+            getattr(owl_geo, command)(opened)
+    assert len(Run(run.path).rounds()) == Run(run.path).index.since == 1
+    assert getattr(owl_geo, command)(run.path)
+
+
 def test_what_was_added_is_told_although_the_pool_goes_on_to_grow(run: Run) -> None:
     """The command ended with an error, although it had done its work."""
     done = add(run.path, [more(run)])
