@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from owl_geo.errors import (
+    BusyError,
     ConfigError,
     OwlError,
     RunError,
@@ -239,6 +240,8 @@ def present_source(run: Run) -> tuple[PoolSource, Mapping[str, str]]:
     """
     try:
         return run.source, {}
+    except BusyError:
+        raise
     except OwlError:
         part = unopened_source(run.settings_here.source).open_in_part(
             run.patches, run.grids, known_bands(run.index.statistics)

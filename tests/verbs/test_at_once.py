@@ -18,6 +18,8 @@ from searches import editing, label
 import owl_geo
 from owl_geo import Engine, Run
 from owl_geo.errors import BatchError, BusyError, RunError
+from owl_geo.reporting.document import report
+from owl_geo.reporting.plotting import plot
 from owl_geo.run_folder import setup
 from owl_geo.verbs import advance, current_model, patches
 from owl_geo.verbs.add import add
@@ -270,6 +272,20 @@ def test_what_is_alike_is_chosen_in_the_pool_that_is_locked(
         assert len(engine.run.patches) == len(run.patches) - 1
     other = more_like(run.path, [bright], go_on=True)
     assert set(made.patch_ids) == set(other.patch_ids)
+
+
+@pytest.mark.parametrize("command", [report, plot])
+def test_a_picture_of_a_run_whose_pool_was_replaced_is_none_without_its_model(
+    command: Callable[[Run], object], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was there, but without the maps of what is probable, or with the reason in their place."""
+    opened = Run(run.path)
+    digest = first(current_model._digest, lambda: add(run.path, [more(run)]))
+    with monkeypatch.context() as patch:
+        patch.setattr(current_model, "_digest", digest)
+        with pytest.raises(BusyError, match="changed by another command"):
+            command(opened)
+    assert not list(run.path.glob("report*")) and not (run.path / "plots").exists()
 
 
 @pytest.mark.parametrize("command", ["query", "review"])
