@@ -65,33 +65,38 @@ class PatchIndex:
 
         BusyError where that may be what another process is making an index of.
         """
-        toml, update = self._folder / owl_toml.FILE_NAME, f"`owl-geo init {self._folder} --update`"
+        toml = self._folder / owl_toml.FILE_NAME
         if self.record.made_from != fingerprint(self._settings):
             moved = self.record.made_from_elsewhere == fingerprint(self._settings, places=False)
             if not moved or self.scenes.changed:
                 what = self._changed_settings()
-                raise self._outdated(
-                    f"{toml}: {what} changed since the patch index was made", f"run {update}"
+                self._check_not_at_work(f"{toml}: {what}")
+                raise RunError(
+                    f"{toml}: {what} changed since the patch index was made",
+                    remedy=f"run `owl-geo init {self._folder} --update`",
                 )
         # not among the settings above, by which older runs know that their index is up to date
         if self.record.positive not in (None, self._settings.positive):
-            raise self._outdated(
+            self._check_not_at_work(f"{toml}: positive")
+            raise RunError(
                 f"{toml}: positive changed since the patch index was made for "
                 f"{self.record.positive}",
-                f"restore it, or run {update}",
+                remedy=f"restore it, or run `owl-geo init {self._folder} --update`",
             )
 
-    def _outdated(self, what: str, remedy: str) -> RunError:
-        """Return the error for an index that is not of the settings.
+    def _check_not_at_work(self, what: str) -> None:
+        """Raise BusyError if another process has replaced the index, or may be doing just that.
 
-        Raises BusyError if another process has replaced it meanwhile.
+        ``what`` was changed, for which it would have to be replaced.
         """
-        is_busy = is_locked(self._folder / LOCK)  # perhaps by the very command that replaces it
+        is_busy = is_locked(self._folder / LOCK)  # asked first, since that may end meanwhile
         self.check_not_replaced()
         if is_busy:
-            what = f"{what}, and another owl-geo is working on {self._folder}"
-            return BusyError(what, remedy="wait until it is done, then try again")
-        return RunError(what, remedy=remedy)
+            raise BusyError(
+                f"{what} changed since the patch index was made, and another owl-geo is working "
+                f"on {self._folder}",
+                remedy="wait until it is done, then try again",
+            )
 
     def _changed_settings(self) -> str:
         """Return what was edited in owl.toml since, in words."""
