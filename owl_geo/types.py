@@ -74,6 +74,8 @@ class BandStatistics:
     # (None for bands of views, whose origin tells)
     common_names: tuple[str | None, ...] = ()
     origins: tuple[BandOrigin, ...] = ()  # of each band; empty where all are the scene's own
+    # whether products told what bands are, where older runs went by the colours of the files alone
+    by_product: bool = True
 
     def of(self, view: str, what: str = "values") -> tuple[int, ...]:
         """Return the positions of the bands of a view, or of the scene if ``view`` is empty."""
@@ -95,6 +97,7 @@ class BandStatistics:
             self.n_patches,
             tuple(self.common_names[i] for i in at) if self.common_names else (),
             tuple(self.origins[i] for i in at) if self.origins else (),
+            self.by_product,
         )
 
     @property

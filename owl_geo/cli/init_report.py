@@ -108,7 +108,7 @@ def say_summary(summary: Summary, run_path: Path, size: PatchSize | None = None)
     patches = counted(n, "patch")
     click.echo(f"{run_path}: {patches} of {pixels} x {pixels} pixels in {summary.crs}")
     click.echo("Bands:")
-    click.echo(f"  {in_short(summary.bands)}")
+    click.echo(f"  {in_short(summary.explained)}")
     scenes_.say_scenes(summary.scenes)
     scenes_.say_views(summary.views)
     for title, lines in (

@@ -235,7 +235,9 @@ def _statistics(values: Mapping[str, Any]) -> BandStatistics:
     if origins and len(origins) != len(bands):
         raise ValueError("origins are not one per band")
     n_patches = _typed(values["n_patches"], int)
-    return BandStatistics(bands, terms["median"], terms["scale"], n_patches, commons, origins)
+    by_product = values.get("by_product") is True
+    centre, spread = terms["median"], terms["scale"]
+    return BandStatistics(bands, centre, spread, n_patches, commons, origins, by_product)
 
 
 def grid_of(name: str, record: Sequence[Any]) -> SceneGrid:

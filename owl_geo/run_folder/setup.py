@@ -233,6 +233,7 @@ def _statistics_record(statistics: BandStatistics) -> dict[str, Any]:
         "median": statistics.median.tolist(),
         "scale": statistics.scale.tolist(),
         "n_patches": statistics.n_patches,
+        "by_product": statistics.by_product,
         **({"common_names": statistics.common_names} if statistics.common_names else {}),
         **({"origins": _origins(statistics)} if statistics.origins else {}),
     }

@@ -12,7 +12,7 @@ from owl_geo.errors import SceneError, nearest
 from owl_geo.sources.bands import COMMON_NAMES, Band, common_name, common_names, unpadded
 from owl_geo.sources.named_bands import naming
 from owl_geo.sources.sensors import SENTINEL_2, code_in, without_ending
-from owl_geo.types import OF_SCENE, BandOrigin, BandStatistics
+from owl_geo.types import EMBEDDING, OF_SCENE, BandOrigin, BandStatistics
 from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
@@ -27,6 +27,7 @@ class KnownBand:
     name: str
     common: str | None = None  # None where nothing is known of it, and for a band of a view
     origin: BandOrigin = OF_SCENE
+    by_colour: bool = False  # its common name may be the colour in which its file shows it
 
 
 def known_by_name(names: Sequence[str]) -> tuple[KnownBand, ...]:
@@ -38,7 +39,10 @@ def known_bands(statistics: BandStatistics) -> tuple[KnownBand, ...]:
     """Return the bands of its scenes that a run has written down; those of views are not theirs."""
     own = statistics.of_scene
     commons = own.common_names or (None,) * len(own.bands)
-    return tuple(KnownBand(*pair) for pair in zip(own.bands, commons, strict=True))
+    return tuple(
+        KnownBand(name, common, by_colour=not statistics.by_product)
+        for name, common in zip(own.bands, commons, strict=True)
+    )
 
 
 def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Band, ...]:
@@ -145,6 +149,7 @@ def _like(
     bands: Sequence[Band], one: KnownBand, word: str | None, where: str, *, are_positions: bool
 ) -> Band:
     """Return the band that stands for one; ``word`` is what it was asked for by, if anything."""
+    _check_colour(bands, one, where)
     same = of_common_name(bands, one.common)
     matches = [
         b for b in bands if b.name == one.name and (b in same or not _differs(b, one.common))
@@ -168,6 +173,14 @@ def _like(
     return band
 
 
+def _check_colour(bands: Sequence[Band], one: KnownBand, where: str) -> None:
+    """Raise SceneError where an older run went by a colour that a product contradicts."""
+    taken = [band for band in bands if band.colour == one.common and band.shown]
+    right = [band for band in bands if band.shown == one.common]
+    if one.by_colour and one.common is not None and taken and right and taken != right:
+        raise _other_now(one.common, right[0], taken[0], where)
+
+
 def _check_unchanged(bands: Sequence[Band], band: Band, one: KnownBand, where: str) -> None:
     """Raise SourceError where a run took another band for one of a common name.
 
@@ -183,11 +196,14 @@ def _check_unchanged(bands: Sequence[Band], band: Band, one: KnownBand, where: s
         other for other in padded if SENTINEL_2.get(code_in(other.name) or "") == common
     ]
     if taken and same not in taken:
-        raise SceneError(
-            f"{where}: {common} is {same.name}, but the run may have been made with "
-            f"{taken[0].name}",
-            remedy="run `owl-geo init RUN --update`, or make another run",
-        )
+        raise _other_now(common, same, taken[0], where)
+
+
+def _other_now(common: str, now: Band, then: Band, where: str) -> SceneError:
+    return SceneError(
+        f"{where}: {common} is {now.name}, but the run may have been made with {then.name}",
+        remedy="run `owl-geo init RUN --update`, or make another run",
+    )
 
 
 def of_common_name(bands: Sequence[Band], common: str | None) -> list[Band]:
@@ -351,15 +367,16 @@ def _follows(name: str, following: str) -> bool:
     return one[1] == other[1] and int(other[2]) == int(one[2]) + 1
 
 
+def explained(band: KnownBand) -> str:
+    """Return a band's name with what it is, where the name does not say so: ``B02 (blue)``."""
+    is_plain = band.common in (None, EMBEDDING) or band.name.casefold().endswith(str(band.common))
+    return band.name if is_plain else f"{band.name} ({band.common})"
+
+
 def abbreviated(bands: Sequence[KnownBand]) -> str:
     """Return the bands for a message that names those of several scenes: ``B02 (blue), B03``."""
     shown = bands if len(bands) <= _WHOLE else bands[:_SHOWN]
-    text = ", ".join(
-        f"{band.name} ({band.common})"
-        if band.common and band.common != band.name.casefold()
-        else band.name
-        for band in shown
-    )
+    text = ", ".join(map(explained, shown))
     more = len(bands) - len(shown)
     return f"{text} and {more:,} more" if more else text
 

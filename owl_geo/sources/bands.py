@@ -41,7 +41,7 @@ class Band:
     wavelength: float | None = None  # centre, in nanometres
     width: float | None = None  # full width at half maximum, in nanometres
     colour: str | None = None  # in which the file shows it
-    shown: str | None = None  # the same, where the file tells nothing better
+    shown: str | None = None  # the same, or what its product has, where the file tells no better
     about: str = ""  # what the file's metadata say of satellite and sensor
     description: str = ""  # the file's own, where the name begins with that of the file
     palette: bool = False  # its pixels are numbers of colours, by a table of the file
@@ -114,9 +114,9 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
     """Say of each band what it is, the bands of one image together.
 
     By its wavelength, else its description, else what its product says, else a code of a sensor
-    that is known; and if nothing of this says anything of any band of its file, by the colour in
-    which it is shown. A wide band's wavelength is only its middle: one described as panchromatic
-    is that.
+    that is known; and if nothing of this says anything else of any band of its file, by what its
+    file's product or colours make of it. A wide band's wavelength is only its middle: one described
+    as panchromatic is that.
 
     ``texts`` are what may name the sensor, such as the name of the scene.
     """
@@ -134,7 +134,11 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
         _common(band, wave, word, code)
         for band, wave, word, code in zip(bands, waves, words, codes, strict=True)
     ]
-    spoken = {band.path for band, common in zip(bands, commons, strict=True) if common}
+    spoken = {
+        band.path
+        for band, common in zip(bands, commons, strict=True)
+        if common not in (None, band.shown)
+    }
     return tuple(
         replace(band, common=common or (None if band.path in spoken else band.shown))
         for band, common in zip(bands, commons, strict=True)

@@ -25,6 +25,7 @@ from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixel
 from owl_geo.settings.paths import is_local
 from owl_geo.settings.subdatasets import is_subdataset
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, is_land_mask
+from owl_geo.sources.band_orders import band_order, contradicts
 from owl_geo.sources.bands import Band, distinct
 from owl_geo.sources.editions import edition_of
 from owl_geo.sources.scene_dates import date_in_tags
@@ -142,9 +143,10 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     grid = grid_in(dataset, Path(path).stem)
     waves = [_wavelength(dataset, i) for i in range(1, dataset.count + 1)]
     widths = [_width(dataset, i) for i in range(1, dataset.count + 1)]
-    colours = _colours(dataset, by_wavelength(waves, widths))
-    names = _names(dataset, colours, prefix)
     tags = _tags(dataset)
+    colours = _colours(dataset, by_wavelength(waves, widths))
+    shown = _by_product(dataset, Path(path).stem, tags, colours)
+    names = _names(dataset, () if contradicts(shown, colours) else colours, prefix)
     about, taken, edition = _about(tags), date_in_tags(tags), edition_of(tags)
     # each of these asks all bands anew, which would be thousands of times for an embedding's
     interpreted, descriptions = dataset.colorinterp, dataset.descriptions
@@ -174,7 +176,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             wavelength=waves[i],
             width=widths[i],
             colour=_COLOURS.get(interpreted[i]),
-            shown=colours[i],
+            shown=shown[i],
             about=about,
             edition=edition,
             description=(descriptions[i] or "").strip() if prefix else "",
@@ -294,6 +296,7 @@ def _names(
     """Return one name per band, all different."""
     if prefix and dataset.count == 1:
         return [prefix]
+    colours = colours or [None] * dataset.count
     names = [
         (text or "").strip() or _variable(dataset, i) or colour or _numbered(i, shown)
         for i, (text, colour, shown) in enumerate(
@@ -339,6 +342,23 @@ def _colours(dataset: rasterio.DatasetReader, by_wave: Sequence[str | None]) -> 
         for i, (text, colour) in enumerate(zip(texts, colours, strict=True), start=1)
     )
     return colours if says_nothing else [None] * len(colours)
+
+
+def _by_product(
+    dataset: rasterio.DatasetReader,
+    stem: str,
+    tags: Mapping[str, str],
+    colours: Sequence[str | None],
+) -> Sequence[str | None]:
+    """Return what the bands are by their product, if it is known and its file says nothing itself.
+
+    Else the colours in which they are shown.
+    """
+    texts = [(text or "").strip() for text in dataset.descriptions]
+    is_described = any(text and not _is_position(text, i) for i, text in enumerate(texts, start=1))
+    if is_described or ColorInterp.alpha in dataset.colorinterp:
+        return colours
+    return band_order(stem, tags, dataset.count) or colours
 
 
 def _is_position(text: str, number: int) -> bool:

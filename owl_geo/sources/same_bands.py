@@ -132,6 +132,32 @@ def warn_of_order(scenes: Iterable[tuple[str, Sequence[Band]]]) -> None:
     )
 
 
+def warn_of_products(scenes: Iterable[tuple[str, Sequence[Band]]]) -> None:
+    """Say which bands of scenes are others, by their product, than the colours they are shown in.
+
+    It is said once for all, with the bands of the first.
+    """
+    wrong = [
+        (name, [band for band in bands if band.shown and band.colour not in (None, band.shown)])
+        for name, bands in scenes
+    ]
+    wrong = [(name, bands) for name, bands in wrong if bands]
+    if not wrong:
+        return
+    name, bands = wrong[0]
+    others = len(wrong) - 1
+    are = " and ".join(f"band {band.number} is {band.shown}" for band in bands)
+    _log.warning(
+        "scene %r%s: by the product's name, %s, though the file marks %s as %s; if that is wrong, "
+        "say which bands these are with `common` in owl.toml",
+        name,
+        f" and {others:,} more" if others else "",
+        are,
+        plural(len(bands), "it", "them"),
+        " and ".join(str(band.colour) for band in bands),
+    )
+
+
 def _check_positions(
     chosen: Choice, bands: Sequence[Band], counterparts: Counterparts, where: str
 ) -> None:

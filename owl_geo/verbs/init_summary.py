@@ -14,7 +14,9 @@ from owl_geo.features.statistics import has_no_index
 from owl_geo.ground.projections import around_the_earth, crs_of
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.learning import ModelSettings
+from owl_geo.sources.band_choice import explained
 from owl_geo.sources.bands import common_names
+from owl_geo.sources.base import known_bands_of
 from owl_geo.sources.views.measuring import ViewSummary
 from owl_geo.types import EMBEDDING, BandStatistics, FailedScene
 from owl_geo.verbs.pool_index import PoolIndex
@@ -36,6 +38,7 @@ class Summary:
     views: tuple[ViewSummary, ...] = ()  # what each view shows
     notes: tuple[str, ...] = ()  # what the model does without
     examples: tuple[str, ...] = ()  # what became of the places that the run begins with
+    explained: tuple[str, ...] = ()  # the bands, with what each is where its name does not say so
 
 
 def summarise(run: Run, made: PoolIndex) -> Summary:
@@ -44,6 +47,7 @@ def summarise(run: Run, made: PoolIndex) -> Summary:
     return Summary(
         run=run,
         bands=made.source.bands,
+        explained=tuple(map(explained, known_bands_of(made.source))),
         crs=_crs_name(run.crs),
         scenes=[str(scene) for scene in made.source.summary] or counts,
         concepts=describe(made.kept.patches[list(run.settings.concepts)]),

@@ -23,6 +23,7 @@ from owl_geo.settings.config import Settings
 from owl_geo.settings.paths import is_local
 from owl_geo.settings.sources import SourceSection
 from owl_geo.sources import unopened_source
+from owl_geo.sources.band_choice import explained
 from owl_geo.sources.unopened import Sample
 from owl_geo.sources.views.measuring import check_ground, described_view
 from owl_geo.sources.views.opening import bands_of, open_views
@@ -60,7 +61,7 @@ class Preview:
     """A run that has not been made yet."""
 
     grids: Mapping[str, SceneGrid]
-    bands: tuple[str, ...]
+    bands: tuple[str, ...]  # each with what it is, where its name does not say so
     places: Mapping[str, tuple[int, int]]  # that each scene gives, and that others give instead
     n_patches: int  # at most, since clouds and missing data are not looked for
     patch_size: int
@@ -100,7 +101,7 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     }
     return Preview(
         grids=grids,
-        bands=source.bands,
+        bands=tuple(map(explained, source.known_bands)),
         places=places,
         n_patches=count,
         patch_size=size,

@@ -66,6 +66,50 @@ def planet_file(folder: Path) -> Made:
     return Made(str(image), planes(image, nodata=0))
 
 
+def planet_of_four(folder: Path) -> Made:
+    """Write one of the first satellites: blue is first, and the file marks it as red."""
+    pixels = np.stack([with_hole(i, 0) for i in range(4)])
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined)
+    path = folder / "20170831_172754_101c_3B_AnalyticMS.tif"
+    write(path, pixels, 3.0, nodata=0, photometric="RGB", colorinterp=colours)
+    return Made(str(path), planes(path, nodata=0))
+
+
+def rapideye(folder: Path) -> Made:
+    """Write a tile of RapidEye, whose file says nothing of its bands."""
+    path = folder / "1947423_2013-01-01_RE1_3A_Analytic.tif"
+    write(path, np.stack([with_hole(i, 0) for i in range(5)]), 5.0, nodata=0)
+    return Made(str(path), planes(path, nodata=0))
+
+
+def skysat(folder: Path) -> Made:
+    """Write a scene of SkySat, cut out, whose file says nothing of its bands."""
+    path = folder / "20200814_162132_ssc4_u0001_analytic_clip.tif"
+    write(path, np.stack([with_hole(i, 0) for i in range(4)]), 0.5, nodata=0)
+    return Made(str(path), planes(path, nodata=0))
+
+
+# --- Maxar ----------------------------------------------------------------------------------------
+
+_WORLDVIEW = {"C": "coastal", "B": "blue", "G": "green", "Y": None, "R": "red"}
+_WORLDVIEW |= {"RE": "rededge1", "N": "nir", "N2": None}
+
+
+def worldview(folder: Path) -> Made:
+    """Write eight bands with the IMD beside them, which alone says what they are."""
+    path = folder / "19AUG22104421-M2AS-010787518010_01_P001.TIF"
+    write(path, np.stack([with_hole(i, 0) for i in range(8)]), 2.0, nodata=0)
+    groups = "".join(
+        f"BEGIN_GROUP = BAND_{name}\n\tabsCalFactor = 1.0e-02;\nEND_GROUP = BAND_{name}\n"
+        for name in _WORLDVIEW
+    )
+    image = 'BEGIN_GROUP = IMAGE_1\n\tsatId = "WV02";\nEND_GROUP = IMAGE_1\n'
+    path.with_suffix(".IMD").write_text(
+        f'version = "28.3";\nbandId = "Multi";\n{groups}{image}END;\n', encoding="ascii"
+    )
+    return Made(str(path), planes(path, nodata=0))
+
+
 # --- EnMAP ----------------------------------------------------------------------------------------
 
 _ENMAP = "ENMAP01-____L2A-DT0000001234_20220727T104639Z_001_V010400_20240101T000000Z"
@@ -348,6 +392,11 @@ def _small(band: int) -> NDArray[np.int8]:
     return (row + col - 100 + band % 64).astype(np.int8)
 
 
+def _numbered(*commons: str | None) -> dict[str, str | None]:
+    """Return the common names of bands without names of their own, in their order."""
+    return {f"band_{i}": common for i, common in enumerate(commons, start=1)}
+
+
 _SIDE = "the file's no-data value; quality layers next to it are not bands"
 
 IMAGE_FILES = (
@@ -359,6 +408,30 @@ IMAGE_FILES = (
     ),
     Layout("PlanetScope order with udm2, the image", planet_file, _SUPERDOVE, missing=_SIDE),
     Layout(
+        "PlanetScope of four bands, marked as red, green and blue",
+        planet_of_four,
+        _numbered("blue", "green", "red", "nir"),
+        missing="the file's no-data value",
+    ),
+    Layout(
+        "RapidEye 3A",
+        rapideye,
+        _numbered("blue", "green", "red", "rededge1", "nir"),
+        missing="the file's no-data value",
+    ),
+    Layout(
+        "SkySat analytic",
+        skysat,
+        _numbered("blue", "green", "red", "nir"),
+        missing="the file's no-data value",
+    ),
+    Layout(
+        "WorldView-2 with its IMD",
+        worldview,
+        _numbered(*_WORLDVIEW.values()),
+        missing="the file's no-data value",
+    ),
+    Layout(
         "EnMAP L2A",
         enmap,
         {f"{_ENMAP}-SPECTRAL_IMAGE_band_{i}": None for i in range(1, 11)},
@@ -367,7 +440,7 @@ IMAGE_FILES = (
     Layout(
         "NAIP",
         naip,
-        {"red": "red", "green": "green", "blue": "blue", "band_4": None},
+        {"red": "red", "green": "green", "blue": "blue", "band_4": "nir"},
         missing="nothing: 0 is black",
     ),
     Layout(

@@ -44,7 +44,8 @@ def test_it_opens_as_it_was(name: str, older: Run) -> None:
 def test_it_goes_on_as_it_would_have(name: str, older: Run) -> None:
     simulate(older)
     rounds = older.rounds()
-    assert [list(entry.patch_ids) for entry in rounds[2:4]] == WENT_ON[name]["batches"]
+    # sets: a network's scores differ between versions of torch, by less than a patch's rank or two
+    assert [set(entry.patch_ids) for entry in rounds[2:4]] == [*map(set, WENT_ON[name]["batches"])]
     auc = pd.read_csv(older.path / "metrics.csv")["test_auc"][1:]
     assert auc.tolist() == pytest.approx(WENT_ON[name]["test_auc"], abs=1e-6)
     # it compares with what the older version watched

@@ -29,7 +29,8 @@ def test_columns_of_text_lie_in_one_piece(tmp_path: Path, monkeypatch: pytest.Mo
     patch_table.write(path, patches, PoolWindows.from_index(patches, {"s": grid}, 1))
     read = patch_table.read(path)
     pd.testing.assert_frame_equal(read.astype({"scene": str}), patches)
-    assert read["patch_id"].array._pa_array.num_chunks == 1
+    pieces = getattr(read["patch_id"].array, "_pa_array", None)
+    assert pieces is None or pieces.num_chunks == 1  # older pandas has objects in one array
 
 
 def test_the_name_of_a_scene_is_there_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

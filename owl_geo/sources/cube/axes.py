@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
@@ -24,6 +25,11 @@ _NAMES = {
     "band": {"band", "bands", "wavelength", "wavelengths", "radiation_wavelength", "variable"},
 }
 _LETTERS = {"X": "x", "Y": "y", "T": "time"}
+# Units by which alone CF knows longitudes and latitudes, in whatever spelling.
+_UNITS = {
+    re.compile(r"degrees?_?e(?:ast)?"): "x",
+    re.compile(r"degrees?_?n(?:orth)?"): "y",
+}
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,16 @@ def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:
         letter = str(coordinate.attrs.get("axis", "")).upper()
         if letter in _LETTERS:
             return _LETTERS[letter]
+    if by_units := next(filter(None, map(role_by_units, along)), None):
+        return by_units
     is_time = any(np.issubdtype(c.dtype, np.datetime64) or _is_calendar(c) for c in along if c.size)
     return "time" if is_time else None
+
+
+def role_by_units(coordinate: xr.DataArray) -> str | None:
+    """Return x for longitudes and y for latitudes, as their units alone tell; else None."""
+    units = str(coordinate.attrs.get("units", "")).strip().casefold()
+    return next((role for pattern, role in _UNITS.items() if pattern.fullmatch(units)), None)
 
 
 def coordinates_along(dataset: xr.Dataset, dim: Hashable) -> Iterator[xr.DataArray]:

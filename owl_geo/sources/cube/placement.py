@@ -14,7 +14,7 @@ from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.projections import GEOGRAPHIC, geodetic_of, is_in_metres, transformer, turned
-from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
+from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting, role_by_units
 from owl_geo.sources.cube.opening import UNREADABLE, reason
 from owl_geo.sources.cube.places import (
     by_straight_axes,
@@ -386,16 +386,16 @@ def _codes(
 
 def _in_degrees(dataset: xr.Dataset, axes: Axes) -> bool:
     """Return whether the axes are longitude and latitude: by name or attributes, and by values."""
-    for dim, names, limits in (
-        (axes.x, _LONGITUDE, (-180.5, 360.5)),
-        (axes.y, _LATITUDE, (-90.5, 90.5)),
+    for role, dim, names, limits in (
+        ("x", axes.x, _LONGITUDE, (-180.5, 360.5)),
+        ("y", axes.y, _LATITUDE, (-90.5, 90.5)),
     ):
         coordinate = axis_coordinate(dataset, dim)
         if coordinate is None:
             return False
         words = {str(dim), str(coordinate.name), str(coordinate.attrs.get("standard_name", ""))}
-        degrees = str(coordinate.attrs.get("units", "")).casefold().startswith("degrees_")
-        if not (degrees or {word.casefold() for word in words} & names):
+        is_named = bool({word.casefold() for word in words} & names)
+        if not is_named and role_by_units(coordinate) != role:
             return False
         values = coordinate.to_numpy()
         if not (limits[0] <= values.min() and values.max() <= limits[1]):

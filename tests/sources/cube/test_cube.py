@@ -365,6 +365,19 @@ def test_axes_are_told_by_names_and_attributes(told_by: str) -> None:
     assert np.array_equal(streamed(source), streamed(same))
 
 
+@pytest.mark.parametrize("east", ["degrees_east", "degree_E", "degreesE"])
+def test_longitudes_and_latitudes_are_told_by_their_units_alone(east: str) -> None:
+    plain = cube(coordinates(30, 40), crs=None)
+    plain = plain.assign_coords(x=5 + 0.01 * np.arange(40), y=52 - 0.01 * np.arange(30))
+    array = plain.rename(x="COADSX", y="COADSY")
+    array["COADSX"].attrs["units"] = east
+    array["COADSY"].attrs["units"] = east.replace("E", "N").replace("east", "north")
+    source = CubeSource(array, patch_size=10)
+    (grid,) = source.grids.values()
+    assert grid.crs == "EPSG:4326"
+    assert grid.transform == pytest.approx((0.01, 0, 4.995, 0, -0.01, 52.005))
+
+
 def test_a_dataset_gives_its_variables(tmp_path: Path) -> None:
     values = coordinates(30, 40, 4)
     dataset = cube(values).to_dataset(dim="band")

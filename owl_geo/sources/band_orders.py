@@ -1,0 +1,57 @@
+"""Products whose files always have their bands in one order and do not say which is which.
+
+Planet calls band 1 of AnalyticMS blue and band 3 red in its specifications, and some of these files
+are marked as red, green, blue and one more, by which red and blue would change places.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+_Order = tuple[str | None, ...]
+
+_BGRN: _Order = ("blue", "green", "red", "nir")
+_RAPIDEYE: _Order = ("blue", "green", "red", "rededge1", "nir")
+_SUPERDOVE: _Order = ("coastal", "blue", None, "green", None, "red", "rededge1", "nir")
+_NAIP: _Order = ("red", "green", "blue", "nir")
+
+# What Planet, and who cuts out and reprojects, put behind the kind of a product. Behind anything
+# else the bands may be others: indices, or three of them for display.
+_BEHIND = (
+    r"(?:_(?:sr|dn|8b|toar|harmonized|clip(?:ped)?|crop(?:ped)?|cut|subset|file_format|"
+    r"reproj(?:ect(?:ed)?)?|warp(?:ed)?|mosaic|merged?|utm|cog))*"
+)
+_BY_NAME = (  # what the name of a file is like, and the orders of its bands, by their number
+    (rf".*_[13][ab]_(?:basic_)?analyticms{_BEHIND}", (_BGRN, _RAPIDEYE, _SUPERDOVE)),
+    (rf".*_re\d_3a_analytic{_BEHIND}", (_RAPIDEYE,)),
+    (rf".*_ssc?\d+(?:d\d+)?_\w*(?:analytic|pansharpened){_BEHIND}", (_BGRN,)),
+    (r"m_\d{7}_[ns][ew]_\d\d_\w+_\d{8}(?:_\d{8})?(?:_(?:clip|cog))?", (_NAIP,)),
+)
+
+# Groups of a Maxar image's IMD, which GDAL reads: one a band, in the order of the bands.
+_GROUP = re.compile(r"BAND_(\w+)\.")
+_IMD = {
+    **{"P": "pan", "C": "coastal", "B": "blue", "G": "green", "R": "red"},
+    **{"RE": "rededge1", "N": "nir"},
+}
+
+
+def band_order(stem: str, tags: Mapping[str, str], n: int) -> _Order | None:
+    """Return the common names of a file's ``n`` bands if its product has them in a known order.
+
+    ``stem`` is the file's name without ending, ``tags`` what GDAL reads in the file and beside it.
+    None where the product is not known, or has another number of bands.
+    """
+    groups = dict.fromkeys(match[1] for key in tags if (match := _GROUP.match(key)) is not None)
+    if len(groups) == n != 3:  # in an image for display they need not be in the groups' order
+        return tuple(_IMD.get(group) for group in groups)
+    for pattern, orders in _BY_NAME:
+        if re.fullmatch(pattern, stem, re.IGNORECASE):
+            return next((order for order in orders if len(order) == n), None)
+    return None
+
+
+def contradicts(order: Sequence[str | None], colours: Sequence[str | None]) -> bool:
+    """Return whether the colours in which bands are shown are others than what the bands are."""
+    return any(a != b for a, b in zip(order, colours, strict=True) if a and b)

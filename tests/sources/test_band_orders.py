@@ -1,0 +1,114 @@
+"""Products whose files do not say what their bands are, and have them in one order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from in_process import Owl, owl
+from rasters import write_raster
+
+from owl_geo import GeoTiffSource, Run
+from owl_geo.errors import SourceError
+from owl_geo.sources.band_orders import band_order
+from owl_geo.sources.scene_description import describe_scene
+
+__all__ = ["owl"]
+
+MARKED = "20170831_172754_101c_3B_AnalyticMS.tif"  # as red, green and blue
+
+
+def planet(path: Path, **profile: object) -> Path:
+    """Write bands whose every pixel is 10 times their number, the first three marked as RGB."""
+    values = np.stack([np.full((64, 64), 10 * (i + 1), dtype=np.uint16) for i in range(4)])
+    return write_raster(path, values, photometric="RGB", **profile)
+
+
+def first(source: GeoTiffSource) -> list[float]:
+    patch = source.read(source.index["patch_id"][:1].tolist())[0]
+    return [float(value) for value in patch[:, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("stem", "n", "order"),
+    [
+        ("20190706_002918_101b_3B_AnalyticMS_SR", 4, "blue green red nir"),
+        ("20190109_015005_1020_3b_analyticms_sr_harmonized_clip", 4, "blue green red nir"),
+        (
+            "20240607_000749_84_24e5_3B_AnalyticMS_SR_8b_clip_reproject",
+            8,
+            "coastal blue - green - red rededge1 nir",
+        ),
+        ("3241621_2017-03-05_RE4_3A_Analytic_SR_clip", 5, "blue green red rededge1 nir"),
+        ("20200814_162132_ssc4_u0001_pansharpened", 4, "blue green red nir"),
+        ("m_3707763_se_18_1_20160623_20161012", 4, "red green blue nir"),
+        # another number of bands, and what was made of them
+        ("20190706_002918_101b_3B_AnalyticMS_SR", 3, None),
+        ("20190706_002918_101b_3B_AnalyticMS_SR_ndvi_stack", 4, None),
+        ("20190706_002918_101b_3B_Visual", 4, None),
+        ("m_3707763_se_18_1_20160623", 3, None),
+        ("scene", 4, None),
+    ],
+)
+def test_names_of_products_tell_the_order(stem: str, n: int, order: str | None) -> None:
+    wanted = order and tuple(None if word == "-" else word for word in order.split())
+    assert band_order(stem, {}, n) == wanted
+
+
+def test_an_imd_tells_the_order_but_of_images_for_display() -> None:
+    tags = {f"BAND_{name}.absCalFactor": "1" for name in ("B", "G", "R", "N")}
+    assert band_order("x", {"bandId": "Multi", **tags}, 4) == ("blue", "green", "red", "nir")
+    assert band_order("x", tags, 3) is None
+    del tags["BAND_N.absCalFactor"]
+    assert band_order("x", tags, 3) is None
+
+
+def test_a_product_goes_before_the_colours_of_its_file(tmp_path: Path, owl: Owl) -> None:
+    path = planet(tmp_path / MARKED)
+    assert first(GeoTiffSource(path, bands=["red", "blue", "nir"], patch_size=16)) == [30, 10, 40]
+    done = owl("init", tmp_path / "run", "--scene", path, "--patch-size", 16)
+    marks = "band 1 is blue and band 3 is red, though the file marks them as red and blue"
+    assert marks in done.err
+    assert "band_1 (blue), band_2 (green), band_3 (red), band_4 (nir)" in done.out
+
+
+def test_what_a_file_or_a_person_says_goes_before_its_product(tmp_path: Path) -> None:
+    described = planet(tmp_path / MARKED, descriptions=("red", "green", "blue", "nir"))
+    assert first(GeoTiffSource(described, bands=["red"], patch_size=16)) == [10]
+    stated = GeoTiffSource(
+        planet(tmp_path / "a" / MARKED), bands=["red"], patch_size=16, common={"red": "1"}
+    )
+    assert first(stated) == [10]
+    alpha = write_raster(
+        tmp_path / "m_3707763_se_18_1_20160623.tif", np.full((4, 64, 64), 255, dtype=np.uint8)
+    )
+    assert [band.name for band in describe_scene(alpha).default] == ["red", "green", "blue"]
+
+
+def test_a_folder_of_one_image_has_its_order_too(tmp_path: Path) -> None:
+    planet(tmp_path / "order" / MARKED)
+    planet(tmp_path / "order" / "x_udm2.tif")
+    source = GeoTiffSource(tmp_path / "order", bands=["red", "blue"], patch_size=16)
+    assert first(source) == [30, 10]
+
+
+@pytest.mark.parametrize("bands", [(), ("--bands", "red,green"), ("--bands", "1,2")])
+def test_a_run_that_went_by_the_colours_is_not_gone_on_with(
+    bands: tuple[str, ...], tmp_path: Path, owl: Owl
+) -> None:
+    path, run = planet(tmp_path / "s.tif"), tmp_path / "run"
+    owl("init", run, "--scene", f"s={path}", "--patch-size", 16, *bands)
+    product = path.rename(tmp_path / MARKED)  # as a run of before had it, by its colours
+    settings = (run / "owl.toml").read_text(encoding="utf-8")
+    (run / "owl.toml").write_text(settings.replace("s.tif", product.name), encoding="utf-8")
+    index = run / "index.json"
+    record = json.loads(index.read_text(encoding="utf-8"))
+    assert record["statistics"].pop("by_product") is True
+    index.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(SourceError, match="red is band_3, but the run may have been made with ban"):
+        _ = Run(run).source
+    owl("init", run, "--update")
+    assert Run(run).index.statistics.by_product
+    assert first(Run(run).source)[0] == (30 if "red,green" in bands else 10)
