@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,6 +127,9 @@ class PatchIndex:
     @cached_property
     def ids_before(self) -> pd.Index:
         """The ids of the stored index, whatever owl.toml says now; none if the file is lost."""
+        return self._ids_on_disk()
+
+    def _ids_on_disk(self) -> pd.Index:
         try:
             return pd.Index(
                 pd.read_parquet(self._folder / PATCHES, columns=["patch_id"])["patch_id"]
@@ -247,6 +250,17 @@ class PatchIndex:
                 remedy="give this one again; in Python, open the run again",
             )
         self._indexed = now
+
+    def check_still_has(self, ids: Iterable[str]) -> None:
+        """Raise BusyError if another process has replaced the pool by one that lacks a patch.
+
+        One that has grown takes answers that were checked against it as it was.
+        """
+        try:
+            self.check_not_replaced()
+        except BusyError:
+            if not pd.Index([*ids], dtype=object).isin(self._ids_on_disk()).all():
+                raise
 
     def _required(self, name: str) -> Path:
         path = self._folder / name
