@@ -26,13 +26,12 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         target = Path(os.path.realpath(target))  # a link to a folder leads to that folder
         target.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{target.name}.partial-"
-        partial, old, left = (target.with_name(prefix + secrets.token_hex(4)) for _ in range(3))
+        partial, old = (target.with_name(prefix + secrets.token_hex(4)) for _ in range(2))
         for left_over in [p for p in target.parent.iterdir() if p.name.startswith(prefix)]:
             with suppress(FileNotFoundError):  # another process was faster
                 # from a process that was killed; or it is at work, and puts it in place just now:
                 # under another name, it is not taken apart there
-                left_over.rename(left)
-                shutil.rmtree(left)
+                shutil.rmtree(left_over.rename(target.with_name(prefix + secrets.token_hex(4))))
         partial.mkdir()
         try:
             with room_for(partial):
