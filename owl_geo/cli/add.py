@@ -50,7 +50,7 @@ def add(
             workers=workers,
             report=opt.progress,
         )
-    total = len(added.run.patches)
+    total = added.total
     if added.done:
         click.echo(f"{run_path}: {counted(added.patches, 'new patch')}, {total:,} in all")
         scenes_.say_scenes(added.scenes)

@@ -6,7 +6,6 @@ import configparser
 import os
 import shutil
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import click
 
 from owl_geo.cli import options as opt
-from owl_geo.disk.atomic import writing_file
+from owl_geo.disk.atomic import writing_file, writing_folder
 from owl_geo.errors import OwlError, did_you_mean
 
 NAME = "owl_geo_labeler"
@@ -179,29 +178,21 @@ def _default_profile(profiles: Path) -> str:
 
 
 def _replace(source: Path, target: Path, program: Path | None) -> None:
-    """Copy the whole plugin to ``target``; the old one is removed once the new one is complete.
+    """Copy the whole plugin to ``target``; the old one is removed once the new one is in place.
 
-    ``program`` is stored with it, for the plugin to start.
+    ``program`` is stored with it, for the plugin to start. Raises OwlError.
     """
     if target.is_symlink():
         raise OwlError(f"{target} is a link to {target.readlink()}", remedy="remove it first")
     if target.exists() and not (target / "metadata.txt").is_file():
         raise OwlError(f"{target} is not a QGIS plugin", remedy="move it away first")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{NAME}-", dir=target.parent) as folder:
-            fresh = Path(folder) / "new"
-            for path in _files(source):
-                copy = fresh / path.relative_to(source)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
-            if program is not None:
-                (fresh / PROGRAM_FILE).write_text(f"{program}\n", encoding="utf-8")
-            if target.exists():
-                target.rename(Path(folder) / "old")
-            fresh.rename(target)
-    except OSError as error:
-        raise OwlError(f"cannot write {target}: {error.strerror or error}") from error
+    with writing_folder(target, replace=True) as fresh:
+        for path in _files(source):
+            copy = fresh / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        if program is not None:
+            (fresh / PROGRAM_FILE).write_text(f"{program}\n", encoding="utf-8")
 
 
 def _files(folder: Path) -> Iterator[Path]:

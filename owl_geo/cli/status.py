@@ -24,7 +24,9 @@ def status(run_path: Path) -> None:
 
     opened = Run(run_path)
     opened.warn_of_changes()
-    for name, text in facts(opened, status_of(opened)):
+    with opened.at_one_moment():
+        told = facts(opened, status_of(opened))
+    for name, text in told:
         first, *rest = text.splitlines()
         click.echo(f"{name + ':':<10}{first}")
         for line in rest:

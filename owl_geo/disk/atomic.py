@@ -18,14 +18,20 @@ from owl_geo.errors import NO_ROOM, BatchError, BusyError, RunError
 
 @contextmanager
 def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Yield a folder beside ``target`` to fill, then rename it; clean up after any error."""
+    """Yield a folder beside ``target`` to fill, then rename it; clean up after any error.
+
+    What is replaced stays, or comes back, unless the new folder is in its place. Raises RunError.
+    """
     with disk_errors(target):
         target = Path(os.path.realpath(target))  # a link to a folder leads to that folder
         target.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{target.name}.partial-"
-        for left_over in [p for p in target.parent.iterdir() if p.name.startswith(prefix)]:
-            shutil.rmtree(left_over)  # from a process that was killed
         partial, old = (target.with_name(prefix + secrets.token_hex(4)) for _ in range(2))
+        for left_over in [p for p in target.parent.iterdir() if p.name.startswith(prefix)]:
+            with suppress(FileNotFoundError):  # another process was faster
+                # from a process that was killed; or it is at work, and puts it in place just now:
+                # under another name, it is not taken apart there
+                shutil.rmtree(left_over.rename(target.with_name(prefix + secrets.token_hex(4))))
         partial.mkdir()
         try:
             with room_for(partial):
@@ -33,9 +39,13 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             _flush(partial)
             if replace and target.exists():
                 target.rename(old)
-                partial.rename(target)
+                try:
+                    partial.rename(target)
+                except BaseException:
+                    old.rename(target)
+                    raise
                 _flush_names(target.parent)
-                shutil.rmtree(old)
+                shutil.rmtree(old, ignore_errors=True)  # if not now, then the next time
             else:
                 if target.is_dir() and not any(target.iterdir()):
                     target.rmdir()
@@ -236,6 +246,7 @@ def _flush_names(folder: Path) -> None:
         os.close(number)
 
 
+_held: set[str] = set()  # locks of this process, which keep it out itself if they are taken again
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -262,10 +273,33 @@ def locked(lock_file: Path, busy: BusyError) -> Iterator[None]:
             ) from error
         reason = error.strerror or error
         raise RunError(f"cannot write {lock_file.parent}: {reason}") from error
+    key = os.path.realpath(lock_file)
+    _held.add(key)
     try:
         yield
     finally:
+        _held.discard(key)
         lock.release()
+
+
+def is_locked(lock_file: Path) -> bool:
+    """Return whether another process holds a lock; False where nothing tells.
+
+    It is taken for a moment to find out, so ask only where there is something to explain.
+    """
+    from filelock import FileLock, Timeout
+
+    if os.path.realpath(lock_file) in _held or not lock_file.exists():
+        return False
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return False
+    lock.release()
+    return False
 
 
 @contextmanager

@@ -65,6 +65,7 @@ class _Job:
     source: str
     contestant: Contestant
     seed: int
+    state: str = ""  # of the run as the comparison began; "" = any
 
     @property
     def path(self) -> Path:
@@ -91,9 +92,9 @@ def compare(
     holds another comparison, or a search that failed; finished searches are kept.
     """
     _check(plan)
-    _claim(plan, overwrite)
+    states = _claim(plan, overwrite)
     todo = [
-        _Job(plan, source, contestant, seed)
+        _Job(plan, source, contestant, seed, states[source])
         for seed in plan.seeds  # outermost, so that an interrupted comparison has complete seeds
         for source in plan.runs
         for contestant in (*plan.contestants, Contestant(FULL))
@@ -127,14 +128,16 @@ def _check(plan: Plan) -> None:
             _settings(run, contestant, plan, plan.seeds[0], name)
 
 
-def _claim(plan: Plan, overwrite: bool) -> None:
+def _claim(plan: Plan, overwrite: bool) -> dict[str, str]:
     """Claim the folder for this comparison, or check that it holds the same one.
 
     Seeds and strategies may be added to a comparison; what each search does must not change.
+    Returns the ``_state`` of each run.
     """
+    runs = {name: Run(path) for name, path in plan.runs.items()}
     record: dict[str, Any] = {
-        "sources": {name: _digest(path) for name, path in plan.runs.items()},
-        "pools": {name: _pool_digest(path) for name, path in plan.runs.items()},
+        "sources": {name: _digest(run) for name, run in runs.items()},
+        "pools": {name: _pool_digest(run) for name, run in runs.items()},
         "budget": plan.budget,
         "batch_size": plan.batch_size,
         "initial": plan.initial,
@@ -157,6 +160,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
             for old in plan.folder.glob(f"{SEARCHES}/*/*/*.csv"):
                 old.unlink()
         _write(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    return {name: _state(run) for name, run in runs.items()}
 
 
 def _with_kept(record: dict[str, Any], kept: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -187,16 +191,18 @@ def _plan_of(contestant: Contestant) -> list[Any]:
     return [dict(contestant.over), contestant.shuffled, *rounds]
 
 
-def _digest(path: Path) -> str:
+def _digest(run: Run) -> str:
     """Return a digest that tells whether a run is still the one that was compared."""
-    run = Run(path)
     text = run.settings.model_dump_json(exclude={"run_id", "labels"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _pool_digest(path: Path) -> str:
+def _state(run: Run) -> str:
+    return _digest(run) + _pool_digest(run)
+
+
+def _pool_digest(run: Run) -> str:
     """Return a digest of a run's patches, concepts, truth and pixels as its index has them."""
-    run = Run(path)
     assert run.truth is not None
     digest = hashlib.sha256()
     for table in (run.patches, run.truth[["label"]]):
@@ -236,9 +242,18 @@ def _write(path: Path, text: str) -> None:
 
 
 @lru_cache(maxsize=8)
-def _run(path: Path) -> Run:
-    """Open a run once for all searches that a process does on it."""
-    return Run(path)
+def _run(path: Path, state: str) -> Run:
+    """Open a run once for all searches that a process does on it.
+
+    Raises RunError if it is no longer as it was when the comparison began.
+    """
+    run = Run(path)
+    if state and _state(run) != state:
+        raise RunError(
+            f"{path} was changed since the comparison began",
+            remedy="restore it, or start afresh with --overwrite",
+        )
+    return run
 
 
 def _settings(run: Run, contestant: Contestant, plan: Plan, seed: int, source: str) -> Settings:
@@ -270,7 +285,7 @@ def _settings(run: Run, contestant: Contestant, plan: Plan, seed: int, source: s
 
 
 def _search(job: _Job) -> Search:
-    run = _run(job.plan.runs[job.source])
+    run = _run(job.plan.runs[job.source], job.state)
     settings = _settings(run, job.contestant, job.plan, job.seed, job.source)
     assert run.truth is not None
     rng = np.random.default_rng([job.seed, 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -107,6 +108,15 @@ class LabelStore(ABC):
     def count(self) -> int:
         """Return how many answers the history has."""
         return len(self.history())
+
+    def as_now(self) -> Self:
+        """Return the store with the history as it is now, whoever adds to it later; for reading.
+
+        Raises RunError where the store cannot be read.
+        """
+        then = copy.copy(self)
+        vars(then)["history"] = self.history().copy  # in place of the method
+        return then
 
     def lacks(self, answers: Sequence[Answer]) -> list[Answer]:
         """Return those of the answers that the store does not have."""

@@ -53,7 +53,8 @@ def report(
     check_output(target)
     if target.exists() and not overwrite and target.resolve() != own.resolve():
         raise RunError(f"{target} exists", remedy="choose another name, or use --overwrite")
-    text = _document(run, device, report)
+    with run.at_one_moment():
+        text = _document(run, device, report)
     with writing_file(target) as partial:
         partial.write_text(text, encoding="utf-8", errors="replace")
     return target

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from owl_geo.errors import OwlError
+from owl_geo.errors import BusyError, OwlError
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import Run
 from owl_geo.search.search import Search
@@ -70,12 +70,15 @@ def opinion(
     n = len(run.patches)
     try:
         lesson = CurrentModel.of(run)
+    except BusyError:  # what is shown beside it would be of the pool that was
+        raise
     except OwlError as error:
         return Opinion.none(n, str(error))
     result = Opinion.none(n, "")
     done = np.zeros(n, dtype=bool)
     folder = PredictionFolder.of(run, lesson)
-    for at, table in chain.from_iterable(map(folder.parts, folder.finished)):
+    parts = (folder.scene_parts(scene) or () for scene in folder.scenes)
+    for at, table in chain.from_iterable(parts):
         result.probability[at] = table["probability"]
         result.uncertainty[at] = table["uncertainty"]
         result.best[at] = table["class"].to_numpy(dtype=object)
@@ -89,6 +92,8 @@ def opinion(
     search = run.search(device, report=report, source=source)
     try:
         _ask(run, search, lesson, np.flatnonzero(readable & ~done), result, report("Scoring"))
+    except BusyError:
+        raise
     except OwlError as error:
         log.warning("not every patch was scored: %s", error)
         why = f"not every patch could be scored: {error}"

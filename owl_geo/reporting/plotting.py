@@ -50,14 +50,15 @@ def plot(
     run = Run.of(run)
     folder = Path(out) if out is not None else run.path / FOLDER
     check_output(folder)
-    survey = Survey.of(run, device=device, report=report)
     written = []
-    for name, figure in _pictures(survey):
-        for kind in _FORMATS:
-            path = folder / f"{name}.{kind}"
-            with writing_file(path) as partial:
-                partial.write_bytes(rendered(figure, kind))
-            written.append(path)
+    with run.at_one_moment():
+        survey = Survey.of(run, device=device, report=report)
+        for name, figure in _pictures(survey):
+            for kind in _FORMATS:
+                path = folder / f"{name}.{kind}"
+                with writing_file(path) as partial:
+                    partial.write_bytes(rendered(figure, kind))
+                written.append(path)
     return written
 
 

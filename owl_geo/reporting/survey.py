@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from owl_geo.errors import OwlError, RunError
+from owl_geo.errors import BusyError, OwlError, RunError
 from owl_geo.labels import consensus, disputed
 from owl_geo.reporting.colours import Composite, composites
 from owl_geo.reporting.opinion import Opinion, opinion
@@ -155,6 +155,8 @@ def _image_beside(statistics: BandStatistics) -> tuple[int, ...] | None:
 def _pixels(run: Run) -> tuple[PoolSource | None, Mapping[str, str]]:
     try:
         source, missing = present_source(run)
+    except BusyError:
+        raise
     except OwlError as error:
         log.warning("no pixels can be read: %s", error)
         return None, dict.fromkeys(run.grids, str(error))

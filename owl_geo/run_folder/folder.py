@@ -20,7 +20,7 @@ import pandas as pd
 from pyproj import CRS
 
 from owl_geo.disk.atomic import file_state, finish_replacing, locked
-from owl_geo.errors import BusyError, RunError, SourceError
+from owl_geo.errors import RunError, SourceError
 from owl_geo.ground.same_ground import are_shown
 from owl_geo.labels import AnsweredRun, LabelStore, newest_answers, open_store, settled
 from owl_geo.labels.exchange import corners_of
@@ -28,7 +28,7 @@ from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
-from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, WAITING, RunPaths, no_run
+from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, WAITING, RunPaths, busy, no_run
 from owl_geo.run_folder.records import Round, grid_record
 from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings import owl_toml
@@ -64,6 +64,7 @@ class Run:
         self.called = called or self.path
         self.files = RunPaths(self.path)
         self.journal = Journal(self.files)
+        self._then: list[Round] | None = None  # the rounds of the moment that is looked at
         why_not = no_run(self.path)
         if why_not is not None:
             raise why_not
@@ -278,7 +279,26 @@ class Run:
 
     def rounds(self) -> list[Round]:
         """Return every round on disk, oldest first; raises RunError if one is damaged."""
-        return self.journal.rounds()
+        return self.journal.rounds() if self._then is None else self._then.copy()
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Let rounds and answers be those of now until the end, for what reads them several times.
+
+        Others add to them meanwhile, and what it says would be partly of before, partly of after.
+        Nothing may be added here. Raises RunError where they cannot be read.
+        """
+        if self._then is not None:
+            yield
+            return
+        rounds = self.rounds()  # first, so that the answers are there that they have learnt from
+        labels = self.labels
+        self.labels = labels.as_now()
+        self._then = rounds
+        try:
+            yield
+        finally:
+            self.labels, self._then = labels, None
 
     def batch_path(self, number: int) -> Path:
         """Return the batch GeoPackage of a round that was not divided among a team."""
@@ -401,11 +421,7 @@ class Run:
 
         Raises RunError if another process holds it.
         """
-        busy = BusyError(
-            f"another owl-geo is working on {self.called}",
-            remedy="wait until it is done, then try again",
-        )
-        with locked(self.path / LOCK, busy):
+        with locked(self.path / LOCK, busy(self.called)):
             yield
 
     def _finish_addition(self) -> None:

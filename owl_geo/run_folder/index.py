@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,14 +15,14 @@ import pyarrow
 from pyproj import CRS
 
 from owl_geo.batches import PoolGrids
-from owl_geo.disk.atomic import FileState, file_state
+from owl_geo.disk.atomic import FileState, file_state, is_locked
 from owl_geo.errors import BusyError, RunError
 from owl_geo.ground.footprints import common_crs, footprints
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.identity import SceneFiles, changed_settings, decisive, fingerprint
-from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH
+from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, PATCHES, TRUTH
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
@@ -61,22 +61,41 @@ class PatchIndex:
         return self._table(PATCHES, patch_table.read)
 
     def check_made_from_settings(self) -> None:
-        """Raise RunError if owl.toml has since been edited so that the index would be different."""
+        """Raise RunError if owl.toml has since been edited so that the index would be different.
+
+        BusyError where that may be what another process is making an index of.
+        """
+        toml = self._folder / owl_toml.FILE_NAME
         if self.record.made_from != fingerprint(self._settings):
             moved = self.record.made_from_elsewhere == fingerprint(self._settings, places=False)
             if not moved or self.scenes.changed:
-                self._check_not_replaced()
-                toml, what = self._folder / owl_toml.FILE_NAME, self._changed_settings()
+                what = self._changed_settings()
+                self._check_not_at_work(f"{toml}: {what}")
                 raise RunError(
                     f"{toml}: {what} changed since the patch index was made",
                     remedy=f"run `owl-geo init {self._folder} --update`",
                 )
         # not among the settings above, by which older runs know that their index is up to date
         if self.record.positive not in (None, self._settings.positive):
+            self._check_not_at_work(f"{toml}: positive")
             raise RunError(
-                f"{self._folder / owl_toml.FILE_NAME}: positive changed since the patch index was "
-                f"made for {self.record.positive}",
+                f"{toml}: positive changed since the patch index was made for "
+                f"{self.record.positive}",
                 remedy=f"restore it, or run `owl-geo init {self._folder} --update`",
+            )
+
+    def _check_not_at_work(self, what: str) -> None:
+        """Raise BusyError if another process has replaced the index, or may be doing just that.
+
+        ``what`` was changed, for which it would have to be replaced.
+        """
+        is_busy = is_locked(self._folder / LOCK)  # asked first, since that may end meanwhile
+        self.check_not_replaced()
+        if is_busy:
+            raise BusyError(
+                f"{what} changed since the patch index was made, and another owl-geo is working "
+                f"on {self._folder}",
+                remedy="wait until it is done, then try again",
             )
 
     def _changed_settings(self) -> str:
@@ -108,6 +127,9 @@ class PatchIndex:
     @cached_property
     def ids_before(self) -> pd.Index:
         """The ids of the stored index, whatever owl.toml says now; none if the file is lost."""
+        return self._ids_on_disk()
+
+    def _ids_on_disk(self) -> pd.Index:
         try:
             return pd.Index(
                 pd.read_parquet(self._folder / PATCHES, columns=["patch_id"])["patch_id"]
@@ -199,7 +221,7 @@ class PatchIndex:
 
         Raises RunError where it is missing or damaged, BusyError where it may be of another pool.
         """
-        self._check_not_replaced()
+        self.check_not_replaced()
         path = self._required(name)
         content = self._content or _digest(self._folder / INDEX)
         try:
@@ -209,10 +231,10 @@ class PatchIndex:
                 f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
             ) from error
         self._content = content
-        self._check_not_replaced()
+        self.check_not_replaced()
         return value
 
-    def _check_not_replaced(self) -> None:
+    def check_not_replaced(self) -> None:
         """Raise BusyError where what is read next, or was read, is not of one and the same pool.
 
         Of the files that replace others, index.json is put in place first. One with the same
@@ -228,6 +250,17 @@ class PatchIndex:
                 remedy="give this one again; in Python, open the run again",
             )
         self._indexed = now
+
+    def check_still_has(self, ids: Iterable[str]) -> None:
+        """Raise BusyError if another process has replaced the pool by one that lacks a patch.
+
+        One that has grown takes answers that were checked against it as it was.
+        """
+        try:
+            self.check_not_replaced()
+        except BusyError:
+            if not pd.Index([*ids], dtype=object).isin(self._ids_on_disk()).all():
+                raise
 
     def _required(self, name: str) -> Path:
         path = self._folder / name

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from owl_geo.disk.file_names import file_names
-from owl_geo.errors import RunError
+from owl_geo.errors import BusyError, RunError
 from owl_geo.run_folder.records import Round
 from owl_geo.settings import owl_toml
 from owl_geo.settings.stores import store_choice
@@ -68,6 +68,13 @@ class RunPaths:
 def is_run(path: Path) -> bool:
     """Return whether the folder holds a run."""
     return (path / owl_toml.FILE_NAME).is_file()
+
+
+def busy(path: Path) -> BusyError:
+    """Return the error for a run whose lock another process holds."""
+    return BusyError(
+        f"another owl-geo is working on {path}", remedy="wait until it is done, then try again"
+    )
 
 
 def check_output(path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow
 from pyproj import CRS
 
 from owl_geo.concepts.kept import KeptLayers
-from owl_geo.disk.atomic import disk_errors, replacing_files, writing_folder
+from owl_geo.disk.atomic import disk_errors, is_locked, replacing_files, writing_folder
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.ground.footprints import common_crs
 from owl_geo.ground.windows import PoolWindows
@@ -23,7 +23,17 @@ from owl_geo.labels.geopackage import FILE_NAME
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.folder import EXAMPLES, ORACLE, Run
 from owl_geo.run_folder.identity import decisive, fingerprint, record_scenes
-from owl_geo.run_folder.paths import INDEX, LAYERS, PATCHES, ROUNDS, TRUTH, WAITING, is_run
+from owl_geo.run_folder.paths import (
+    INDEX,
+    LAYERS,
+    LOCK,
+    PATCHES,
+    ROUNDS,
+    TRUTH,
+    WAITING,
+    busy,
+    is_run,
+)
 from owl_geo.run_folder.records import grid_record, views_record
 from owl_geo.run_folder.used import check_used
 from owl_geo.settings import owl_toml
@@ -73,27 +83,29 @@ def create(
         (partial / ROUNDS).mkdir()
         if fill is not None:
             fill(Run(partial, called=path))  # nobody will see the folder
+        check_free(path, overwrite=overwrite)  # somebody may have answered meanwhile
     return Run(path)
 
 
 def update(run: Run, pool: KeptPool, layers: KeptLayers) -> Run:
     """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
 
-    Raises RunError if a patch that was in a batch or has an answer would no longer exist, be on
-    other ground, or test the model that has learnt from it.
+    The caller must hold the run's lock. Raises RunError if a patch that was in a batch or has an
+    answer would no longer exist, be on other ground, or test the model that has learnt from it.
     """
     check_used(run, pool.patches, pool.grids, pool.truth)
     files = record_scenes(run.settings_here, pool.grids)
     views = views_record(pool.levels, record_views(run.settings_here.views))
-    with run.locked():
-        growth = _growth_kept(run, pool.patches["patch_id"])
+    growth = _growth_kept(run, pool.patches["patch_id"])
+    with disk_errors(run.path):
+        layers.write(run.path / LAYERS)
+    with replacing_files(run.path, WAITING) as folder:
+        _write_index(folder, run.settings, pool, growth, files, views)
+        # answers are taken in meanwhile, and writing a large index takes a while
+        check_used(run, pool.patches, pool.grids, pool.truth)
+    if pool.truth is None:
         with disk_errors(run.path):
-            layers.write(run.path / LAYERS)
-        with replacing_files(run.path, WAITING) as folder:
-            _write_index(folder, run.settings, pool, growth, files, views)
-        if pool.truth is None:
-            with disk_errors(run.path):
-                (run.path / TRUTH).unlink(missing_ok=True)
+            (run.path / TRUTH).unlink(missing_ok=True)
     return Run(run.path)
 
 
@@ -269,6 +281,8 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         raise RunError(f"{path} is not empty and not a run", remedy="choose another folder")
     if not overwrite:
         raise RunError(f"{path} already holds a run", remedy="go on with it, or use --overwrite")
+    if is_locked(path / LOCK):
+        raise busy(path)
     for place, people in _answers_by_people(path).items():
         if people:
             raise RunError(

@@ -50,6 +50,7 @@ class Added:
     scenes: list[str]  # one line per new scene
     concepts: list[str]  # one line per concept, about the new patches
     views: tuple[ViewSummary, ...] = ()  # what each view shows of the new patches
+    total: int = 0  # number of patches of the run
 
 
 def add(
@@ -135,6 +136,7 @@ def _add(
         scenes=[str(scene) for scene in source.summary],
         concepts=describe(fresh.patches[list(settings.concepts)]) if len(fresh.patches) else [],
         views=fresh.views,
+        total=len(whole),
     )
 
 
@@ -142,7 +144,7 @@ def _nothing(run: Run, addition: Addition[Any], failed: tuple[FailedScene, ...])
     """Return a result without new scenes; raises SourceError if every scene failed."""
     if failed and not addition.present:
         raise NoSceneLeft(failed)
-    return Added(run, (), addition.present, failed, 0, [], [])
+    return Added(run, (), addition.present, failed, 0, [], [], total=len(run.patches))
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,11 @@ def advance(
     asked first otherwise. The caller must hold the run's lock, and may let it go before
     ``measure_rest`` does what the round lacks, with the search that is returned too.
 
-    Raises RunError if a batch is wanted but every patch is answered.
+    Raises RunError if a batch is wanted but every patch is answered, BusyError where another
+    process has replaced the pool since the run was opened.
     """
     started = time.perf_counter()
+    run.index.check_not_replaced()  # between the opening of the run and the lock
     rounds = run.rounds()
     number = len(rounds)
     history = run.labels.history()
@@ -128,6 +130,7 @@ def advance(
         done.learner.save(folder / run.files.model(number).name)
         if done.outcome.batch is not None:
             write_batch_files(folder, run, entry, done.outcome.batch, done.scenes, may_answer)
+        run.index.check_not_replaced()  # by another run, whose lock is another
 
     run.journal.publish(entry, write)
     return entry, search

@@ -53,7 +53,10 @@ class CurrentModel:
 
     @classmethod
     def if_any(cls, run: Run) -> CurrentModel | None:
-        """Return the model, or None while there is nothing to learn from."""
+        """Return the model, or None while there is nothing to learn from.
+
+        Raises BusyError where another process has replaced the pool since the run was opened.
+        """
         rounds = run.rounds()
         history = run.labels.history()
         current = consensus(history)
@@ -66,13 +69,9 @@ class CurrentModel:
         if len(np.unique(answers.labels)) == 1:
             only = run.settings.classes[answers.labels[0]]
             log.warning("every answer so far is %s: the maps cannot tell patches apart", only)
-        return cls(
-            number,
-            is_new,
-            answers,
-            current.set_index("patch_id")["label"],
-            _digest(run, current, answers, number),
-        )
+        digest = _digest(run, current, answers, number)
+        run.index.check_not_replaced()  # while the files were read: maps of the old pool are not
+        return cls(number, is_new, answers, current.set_index("patch_id")["label"], digest)
 
     def learner(self, run: Run, search: Search) -> Learner:
         """Learn the model as the round would, or load what the round has learnt."""

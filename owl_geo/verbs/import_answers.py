@@ -122,6 +122,7 @@ def import_answers(
     run.check_ground(store)
     names = [answer.annotator for answer in answers]
     warn_of_like_names(path, names, known_annotators(run, store.history()))
+    run.index.check_still_has(answer.patch_id for answer in answers)
     appended = store.append(answers, footprints)
     counts = labelled["label"].value_counts()
     return Ingested(
@@ -190,6 +191,7 @@ def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Inge
     footprints = run.footprints([answer.patch_id for answer in found.new])
     names = [answer.annotator for answer in found.new]
     warn_of_like_names(path, names, known_annotators(run, store.history()))
+    run.index.check_still_has(answer.patch_id for answer in found.new)
     appended = store.append(found.new, footprints)
     counts = pd.Series([answer.label for answer in found.answers], dtype=object).value_counts()
     return Ingested(

@@ -66,8 +66,9 @@ def ingest(
     """Check every batch file, then store the answers; ingesting a file twice changes nothing.
 
     ``run`` may be the run's folder; ``annotator`` is used where a file names none. Raises
-    BatchError, with nothing stored, if any of the files cannot be taken in completely, and
-    ConfigError for an annotator that cannot be a name.
+    BatchError, with nothing stored, if any of the files cannot be taken in completely, ConfigError
+    for an annotator that cannot be a name, and BusyError where another process has replaced the
+    pool by one that lacks a patch.
     """
     run = Run.of(run)
     checked = _check(run, paths, annotator)
@@ -83,6 +84,7 @@ def ingest(
             known_annotators(run, before),
         )
         last_seq = before["seq"].max()  # not-a-number before the first answer
+        run.index.check_still_has(answer.patch_id for answer in batch.answers)
         appended = run.labels.append(batch.answers, batch.places)
         if appended.new:
             history = run.labels.history()

@@ -114,13 +114,15 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
     Raises as ``init`` does, and RunError where an answered patch, or the class of an answer, would
     no longer exist.
     """
-    run = Run(path)
-    made = make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
-    _check_answers_fit(run, made.source)
-    _check_labels_fit(run, made.source)
-    _check_what_was_learnt(run, made.kept)
-    _warn_of_another_truth(run, made.kept)
-    return summarise(run_setup.update(run, made.kept, made.layers), made)
+    # from the beginning, so that no scene, class or round comes in that the new index would lack
+    with Run(path).locked():
+        run = Run(path)
+        made = make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
+        _check_answers_fit(run, made.source)
+        _check_labels_fit(run, made.source)
+        _check_what_was_learnt(run, made.kept)
+        _warn_of_another_truth(run, made.kept)
+        return summarise(run_setup.update(run, made.kept, made.layers), made)
 
 
 def _check_weights(model: ModelSettings, statistics: BandStatistics) -> None:

@@ -158,9 +158,11 @@ def more_like(
     check_number("size", count, whole=True)
     if count < 1:
         raise ConfigError(f"size is {count}, but must be at least 1")
-    known, others = _both(run, patches or _targets(run), unlike)
+    _both(run, patches or _targets(run), unlike)  # tells what is wrong before any work
 
     def choose(search: Search, learner: Learner, answers: Answers, number: int) -> Batch:
+        # in the pool as it is now that the run is locked
+        known, others = _both(run, patches or _targets(run), unlike)
         return most_like(search, learner, answers, number, known, others, count)
 
     entry, search = advance_unless_waiting(

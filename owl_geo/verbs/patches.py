@@ -84,8 +84,9 @@ def patches(
     check_output(path)
     if path.exists() and not overwrite:
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
-    known = _known(run)
-    predicted = _Predicted.of(run, device, workers, report) if model else None
+    with run.at_one_moment():
+        known = _known(run)
+        predicted = _Predicted.of(run, device, workers, report) if model else None
     layer = GridLayer(
         run.index.windows,
         run.index.concepts,
@@ -170,8 +171,9 @@ class _Predicted:
     def of_scene(self, scene: str, positions: IntArray, progress: Progress | None) -> FloatArray:
         """Return probability and uncertainty of the scene's patches, float32 ``(2, n)``."""
         folder, run = self._folder, self._folder.run
-        if folder.is_finished(scene):
-            parts = [part[["probability", "uncertainty"]] for _, part in folder.parts(scene)]
+        known = folder.scene_parts(scene)
+        if known is not None:
+            parts = [part[["probability", "uncertainty"]] for _, part in known]
             return np.concatenate(parts, dtype=np.float32).T
         members = self._search.members(self._learner, positions, folder.model.number, progress)
         doubt = uncertainty(members, run.settings.uncertainty.measure)

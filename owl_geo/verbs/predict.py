@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from owl_geo.errors import (
+    BusyError,
     ConfigError,
     OwlError,
     RunError,
@@ -126,7 +128,6 @@ def predict(
     check_on_error(on_error)
     check_texts("scenes", scenes)
     run = Run.of(run)
-    model = CurrentModel.of(run)
     if top is None:
         top = min(max(len(run.patches) // 10, _FEWEST_FRAMES), _MOST_FRAMES)
     path = Path(out) if out is not None else run.path / FOLDER
@@ -138,7 +139,10 @@ def predict(
                 f"{run.path} has no patches in a scene {name!r}",
                 remedy=suggestion(name, with_patches),
             )
-    with only_one(path):
+    with ExitStack() as stack:
+        stack.enter_context(run.at_one_moment())
+        model = CurrentModel.of(run)
+        stack.enter_context(only_one(path))  # last, since it makes the folder
         folder = PredictionFolder.of(run, model, path)
         folder.forget(set(folder.record.scenes) - set(with_patches))
         wanted = [name for name in with_patches if not scenes or name in scenes]
@@ -239,6 +243,8 @@ def present_source(run: Run) -> tuple[PoolSource, Mapping[str, str]]:
     """
     try:
         return run.source, {}
+    except BusyError:
+        raise
     except OwlError:
         part = unopened_source(run.settings_here.source).open_in_part(
             run.patches, run.grids, known_bands(run.index.statistics)

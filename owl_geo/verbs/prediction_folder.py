@@ -16,7 +16,7 @@ import pandas as pd
 
 from owl_geo.disk.atomic import check_still_there, disk_errors, locked
 from owl_geo.disk.file_names import file_names
-from owl_geo.errors import BusyError
+from owl_geo.errors import BusyError, RunError
 from owl_geo.maps.outputs import FinishedScenes, Legend, ScenePrediction, outputs
 from owl_geo.maps.patches import most_probable, read_table, table_path, write_table
 from owl_geo.run_folder.folder import Run
@@ -161,6 +161,26 @@ class PredictionFolder:
         RunError if the file is damaged.
         """
         return read_table(table_path(self.path, self.files[scene]), self.positions[scene])
+
+    def scene_parts(self, scene: str) -> list[tuple[IntArray, pd.DataFrame]] | None:
+        """Return the ``parts`` of a scene, None where it is not finished.
+
+        It is not either where another process replaces it just now, since whoever only reads does
+        not keep that out. Raises RunError if the file is damaged.
+        """
+        if not self.is_finished(scene):
+            return None
+        try:
+            parts = list(self.parts(scene))
+        except RunError:
+            if self._is_as_recorded(scene):
+                raise
+            return None
+        return parts if self._is_as_recorded(scene) else None
+
+    def _is_as_recorded(self, scene: str) -> bool:
+        now = PredictionRecord.read(self.path / FILE_NAME).scenes
+        return now.get(scene) == self.record.scenes.get(scene)
 
     def _most_probable(self, scenes: Sequence[str], top: int) -> gpd.GeoDataFrame:
         run = self.run

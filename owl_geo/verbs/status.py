@@ -55,6 +55,11 @@ class Status:
 def status(run: AnyRun) -> Status:
     """Return where a run stands; raises RunError or ConfigError where its folder is damaged."""
     run = Run.of(run)
+    with run.at_one_moment():
+        return _status(run)
+
+
+def _status(run: Run) -> Status:
     rounds = run.rounds()
     history = run.labels.history()
     current, tied = settled(history)

@@ -137,6 +137,39 @@ def test_it_replaces_an_older_version_whole(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == [NAME]
 
 
+def test_an_older_version_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was deleted, where the new one could not be put in its place."""
+    command = ["plugin", "install", "--profiles-path", str(tmp_path), "--profile", "t"]
+    owl_geo(*command[1:])
+    target = installed(tmp_path)
+    (target / "of_the_old_version.py").touch()
+    rename = Path.rename
+
+    def fails(path: Path, to: Path) -> Path:
+        if to == target and not (path / "of_the_old_version.py").exists():
+            raise PermissionError(13, "Permission denied")
+        return rename(path, to)
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="1"):
+        patch.setattr(Path, "rename", fails)
+        main(command)
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: cannot write {target}: Permission denied")
+    assert (target / "of_the_old_version.py").exists() and (target / "metadata.txt").exists()
+    assert [path.name for path in target.parent.iterdir()] == [NAME]
+
+
+def test_what_a_killed_install_left_goes_the_next_time(tmp_path: Path) -> None:
+    owl_geo("install", "--profiles-path", tmp_path, "--profile", "t")
+    target = installed(tmp_path)
+    target.rename(target.with_name(f".{NAME}.partial-0123"))  # it was to be replaced
+    assert owl_geo("install", "--profiles-path", tmp_path, "--profile", "t").exit_code == 0
+    assert [path.name for path in target.parent.iterdir()] == [NAME]
+
+
 def test_an_unknown_profile_and_a_foreign_folder_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

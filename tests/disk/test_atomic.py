@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +64,73 @@ def test_an_error_while_it_is_filled_leaves_what_was_there(tmp_path: Path) -> No
             fail(folder)
     assert contents(tmp_path) == {"run/file": "first"}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_cannot_be_replaced_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was left under a hidden name, for the next command to delete."""
+    target = tmp_path / "run"
+    write(target, "first", replace=False)
+    rename = Path.rename
+
+    def fails(path: Path, to: Path) -> Path:
+        if to == target and (path / "file").read_text(encoding="utf-8") == "second":
+            raise PermissionError(13, "Permission denied")
+        return rename(path, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fails)
+        with pytest.raises(RunError, match=r"Permission denied .nothing there was changed"):
+            write(target, "second", replace=True)
+    assert contents(tmp_path) == {"run/file": "first"}
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    write(target, "third", replace=True)
+    assert contents(tmp_path) == {"run/file": "third"}
+
+
+def test_what_was_replaced_and_cannot_be_removed_is_removed_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "run", "first", replace=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", _refuse)
+        patch.setattr(os, "rmdir", _refuse)
+        write(tmp_path / "run", "second", replace=True)
+    assert contents(tmp_path / "run") == {"file": "second"}
+    write(tmp_path / "run", "third", replace=True)
+    assert contents(tmp_path) == {"run/file": "third"}
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_folder_that_another_process_puts_in_place_is_not_taken_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was half deleted in its place, where that happened while left-overs were removed."""
+    at_work, target = tmp_path / ".run.partial-0123", tmp_path / "run"
+    at_work.mkdir()
+    (at_work / "file").write_text("theirs", encoding="utf-8")
+    rename, remove = Path.rename, shutil.rmtree
+
+    def renames(path: Path, to: Path) -> Path:
+        if path == at_work:
+            rename(at_work, target)
+        return rename(path, to)
+
+    def removes(folder: Path, **options: Any) -> None:
+        if folder == at_work:
+            folder = rename(at_work, target)  # it goes on there, by the folder's descriptor
+        remove(folder, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", renames)
+        patch.setattr(shutil, "rmtree", removes)
+        with pytest.raises(RunError, match=r"cannot write .*run: "):
+            write(target, "mine", replace=False)
+    assert contents(tmp_path) == {"run/file": "theirs"}
 
 
 def test_what_a_killed_process_left_of_the_same_folder_goes(tmp_path: Path) -> None:

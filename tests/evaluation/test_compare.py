@@ -241,6 +241,22 @@ class TestGoingOn:
         compare(again, overwrite=True)
         assert len(list((tmp_path / "c").rglob("*.csv"))) == 2  # none of the old one
 
+    def test_nor_while_it_is_compared(self, tmp_path: Path) -> None:
+        """Some searches were in the pool of before, others in the new one, without a word."""
+        run = make(tmp_path / "r", oracle={})
+        toml = run.path / "owl.toml"
+
+        def meanwhile(done: int, _total: int) -> None:
+            if done == 0:
+                text = toml.read_text()
+                toml.write_text(text.replace("value = 0.3", "value = 0.4"))
+                update(run.path)
+
+        one = plan(tmp_path / "c", {"r": run.path}, contestants=(RANDOM,), seeds=(0,))
+        with pytest.raises(RunError, match="r was changed since the comparison began"):
+            compare(one, on_done=meanwhile)
+        compare(one, overwrite=True)
+
     def test_nor_its_truth(self, tmp_path: Path) -> None:
         """A mean over seeds that searched for different things would be of nothing."""
         scene, truth = tmp_path / "s.tif", tmp_path / "t.tif"

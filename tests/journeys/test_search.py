@@ -276,10 +276,12 @@ class Stop(BaseException):
 def stopping_at(nth: int, patch: pytest.MonkeyPatch) -> None:
     """Raise Stop in place of the nth change to the disk."""
     calls = itertools.count(1)
+    stopped, remove = [], shutil.rmtree
 
     def step(real):
         def changed(*args, **options):
             if next(calls) == nth:
+                stopped.append(nth)
                 raise Stop
             return real(*args, **options)
 
@@ -287,8 +289,12 @@ def stopping_at(nth: int, patch: pytest.MonkeyPatch) -> None:
 
     for owner, name in [(Path, "rename"), (Path, "replace"), (os, "link"), (os, "fsync")]:
         patch.setattr(owner, name, step(getattr(owner, name)))
-    # what a killed process leaves is not cleaned up by it
-    patch.setattr(atomic.shutil, "rmtree", lambda *_args, **_options: None)
+
+    def removed(*args, **options):
+        if not stopped:  # what a killed process leaves is not cleaned up by it
+            remove(*args, **options)
+
+    patch.setattr(atomic.shutil, "rmtree", removed)
 
 
 class TestCutOff:
