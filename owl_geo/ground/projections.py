@@ -32,6 +32,9 @@ Place = tuple[float, float]  # longitude and latitude in degrees, of whatever da
 # Datums to which others relate: WGS 84, ETRS89, NAD83, GDA94, GDA2020, SIRGAS 2000.
 _HUBS = (GEOGRAPHIC, "EPSG:4258", "EPSG:4269", "EPSG:4283", "EPSG:7844", "EPSG:4674")
 _BALLPARK = "Ballpark geo"  # geographic or geocentric offset; heights do not matter
+# An operation for Kosovo that leads 1.6 km too far east, there and in all of the rectangle around
+# it, as far as Skopje; those of the countries around agree to metres.
+_MISTAKEN = "MGI 1901 to WGS 84 (14)"
 _GEOCENTRIC = 2.0  # metres between geocentric datums
 _CELL = 0.1  # degrees; places are rounded to it
 _DEGREE = math.pi / 180  # radians
@@ -134,15 +137,15 @@ class Transformation:
 def best_transformation(source: CRS, target: CRS, near: Place) -> Transformation:
     """Return the best transformation between two CRSs that PROJ knows for a place.
 
-    That is PROJ's own choice, unless it would keep the numbers of one datum for the other, and both
-    relate to a third. Raises ProjError if there is none.
+    That is PROJ's own choice, unless it would keep the numbers of one datum for the other, or is a
+    mistaken one, and both relate to a third. Raises ProjError if there is none.
     """
     try:
         leg = _leg(source, target, near)
     except ProjError:
         leg = None
     else:
-        if leg is None or not leg.is_ballpark:
+        if leg is None or not leg.is_doubtful:
             accuracy = 0.0 if leg is None else leg.accuracy
             return Transformation(source, target, near, _straight(source, target), accuracy)
     by_hub = next(_by_hubs(source, target, near), None)
@@ -155,7 +158,7 @@ class _Leg:
 
     pipeline: str
     accuracy: float | None
-    is_ballpark: bool
+    is_doubtful: bool  # it keeps the numbers of one datum for another, or is known to be wrong
 
 
 def _leg(source: CRS, target: CRS, near: Place, *, always_xy: bool = True) -> _Leg | None:
@@ -180,8 +183,9 @@ def _leg(source: CRS, target: CRS, near: Place, *, always_xy: bool = True) -> _L
     accuracy = operation.accuracy if operation.accuracy >= 0 else None
     is_ballpark = _BALLPARK in operation.description
     if is_ballpark and _is_geocentric_or_sphere(source) and _is_geocentric_or_sphere(target):
-        return _Leg(operation.definition, _GEOCENTRIC, is_ballpark=False)
-    return _Leg(operation.definition, accuracy, is_ballpark)
+        return _Leg(operation.definition, _GEOCENTRIC, is_doubtful=False)
+    is_mistaken = _MISTAKEN in operation.description
+    return _Leg(operation.definition, accuracy, is_ballpark or is_mistaken)
 
 
 def _is_geocentric_or_sphere(crs: CRS) -> bool:
@@ -316,7 +320,7 @@ def _by_hubs(source: CRS, target: CRS, near: Place) -> Iterator[Transformation]:
             continue
         try:
             legs = [_leg(source, hub, near), _leg(hub, target, near)]
-            known = [leg for leg in legs if leg is not None and not leg.is_ballpark]
+            known = [leg for leg in legs if leg is not None and not leg.is_doubtful]
             if len(known) < len(legs):
                 continue
             in_their_order = [

@@ -12,7 +12,7 @@ import pytest
 import rasterio
 import rasterio.features
 import shapely
-from pyproj import CRS, Transformer
+from pyproj import CRS, Geod, Transformer
 
 from owl_geo.concepts import rasters
 from owl_geo.concepts.areas import PolygonLayer, shares
@@ -93,6 +93,19 @@ def test_what_proj_knows_itself_stays_its_own() -> None:
     for pair in (("EPSG:4283", "EPSG:7856"), ("EPSG:25832", "EPSG:32632")):
         change = best_transformation(*map(crs_of, pair), (9.0, 50.0))
         assert not change.via and not change.pipeline
+
+
+@pytest.mark.parametrize("place", [(21.43, 42.0), (21.16, 42.66), (20.51, 43.14), (20.46, 44.8)])
+@pytest.mark.parametrize("code", [3906, 6204, 6316])
+def test_a_mistaken_operation_of_proj_is_not_taken(code: int, place: tuple[float, float]) -> None:
+    """In Skopje, Pristina and Novi Pazar PROJ 9.5 takes one that is 1.6 km off; not in Belgrade."""
+    crs, wgs84 = crs_of(f"EPSG:{code}"), crs_of("EPSG:4326")
+    point = reproject(np.array([place]), crs_of("EPSG:3906"), crs)
+    x, y = reproject(point, crs, wgs84, place)[0]
+    right = reproject(np.array([place]), crs_of("EPSG:3906"), crs_of("EPSG:4258"))[0]
+    assert Geod(ellps="WGS84").inv(x, y, *right)[2] < 3
+    back = reproject(np.array([[x, y]]), wgs84, crs, place)
+    assert back == pytest.approx(point, abs=3 if crs.is_projected else 3e-5)
 
 
 def test_an_accuracy_worse_than_a_pixel_is_said(caplog: pytest.LogCaptureFixture) -> None:
