@@ -32,9 +32,9 @@ Place = tuple[float, float]  # longitude and latitude in degrees, of whatever da
 # Datums to which others relate: WGS 84, ETRS89, NAD83, GDA94, GDA2020, SIRGAS 2000.
 _HUBS = (GEOGRAPHIC, "EPSG:4258", "EPSG:4269", "EPSG:4283", "EPSG:7844", "EPSG:4674")
 _BALLPARK = "Ballpark geo"  # geographic or geocentric offset; heights do not matter
-# An operation for Kosovo that leads 1.6 km too far east, there and in all of the rectangle around
-# it, as far as Skopje; those of the countries around agree to metres.
-_MISTAKEN = "MGI 1901 to WGS 84 (14)"
+# Operations for Kosovo that lead 1.6 km too far east, there and in all of the rectangle around it,
+# as far as Skopje; those of the countries around agree to metres.
+_MISTAKEN = ("MGI 1901 to WGS 84 (14)", "MGI 1901 to KOSOVAREF01 (1)")
 _GEOCENTRIC = 2.0  # metres between geocentric datums
 _CELL = 0.1  # degrees; places are rounded to it
 _DEGREE = math.pi / 180  # radians
@@ -184,7 +184,7 @@ def _leg(source: CRS, target: CRS, near: Place, *, always_xy: bool = True) -> _L
     is_ballpark = _BALLPARK in operation.description
     if is_ballpark and _is_geocentric_or_sphere(source) and _is_geocentric_or_sphere(target):
         return _Leg(operation.definition, _GEOCENTRIC, is_doubtful=False)
-    is_mistaken = _MISTAKEN in operation.description
+    is_mistaken = any(name in operation.description for name in _MISTAKEN)
     return _Leg(operation.definition, accuracy, is_ballpark or is_mistaken)
 
 

@@ -108,6 +108,13 @@ def test_a_mistaken_operation_of_proj_is_not_taken(code: int, place: tuple[float
     assert back == pytest.approx(point, abs=3 if crs.is_projected else 3e-5)
 
 
+def test_nor_where_it_is_a_step_between_two_others() -> None:
+    """Kosovo's own grid is ETRS89 but for decimetres; PROJ 9.5 goes there by way of MGI 1901."""
+    place = (21.16, 42.66)
+    moved = reproject(np.array([place]), crs_of("EPSG:9140"), crs_of("EPSG:4258"), place)[0]
+    assert Geod(ellps="WGS84").inv(*place, *moved)[2] < 3
+
+
 def test_an_accuracy_worse_than_a_pixel_is_said(caplog: pytest.LogCaptureFixture) -> None:
     windows = scene_at(25834, 23.7, 38.0)
     with caplog.at_level(logging.WARNING, "owl_geo"):
