@@ -99,9 +99,9 @@ def with_stated(
             raise SceneError(f"{where}: {word!r} is said to be {found[place]} and {common}")
     said = set(found.values())
     return tuple(
-        replace(band, common=found[band.path, band.number], wavelength=None)
+        replace(band, common=found[band.path, band.number], wavelength=None, shown=None)
         if (band.path, band.number) in found
-        else replace(band, common=None)
+        else replace(band, common=None, shown=None)
         if band.common in said
         else band
         for band in bands

@@ -94,6 +94,24 @@ def test_what_a_file_or_a_person_says_goes_before_its_product(tmp_path: Path) ->
     assert [band.name for band in describe_scene(alpha).default] == ["red", "green", "blue"]
 
 
+def test_nothing_is_said_of_what_a_person_has_said(tmp_path: Path, owl: Owl) -> None:
+    cir = write_raster(
+        tmp_path / "dop20cir_32.tif",
+        np.stack([np.full((64, 64), 10 * (i + 1), dtype=np.uint8) for i in range(3)]),
+    )
+    common = ("--common", "nir=1,red=2,green=3")
+    said = owl("init", tmp_path / "run", "--scene", cir, "--patch-size", 16, *common)
+    assert "marks" not in said.err
+    # a run of before, whose bands were named by the marks, has them right
+    index = tmp_path / "run" / "index.json"
+    record = json.loads(index.read_text(encoding="utf-8"))
+    del record["statistics"]["by_product"]
+    assert record["statistics"]["common_names"] == ["nir", "red", "green"]
+    record["statistics"]["bands"] = record["made_for"]["bands"] = ["red", "green", "blue"]
+    index.write_text(json.dumps(record), encoding="utf-8")
+    assert first(Run(tmp_path / "run").source) == [10, 20, 30]
+
+
 def test_a_name_that_spells_its_bands_tells_data_from_alpha(tmp_path: Path) -> None:
     values = np.stack([np.full((64, 64), 10 * (i + 1), dtype=np.uint8) for i in range(4)])
     values[3, :, :32] = 0  # dark in near infrared, as water is
