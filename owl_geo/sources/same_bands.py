@@ -146,15 +146,18 @@ def warn_of_products(scenes: Iterable[tuple[str, Sequence[Band]]]) -> None:
         return
     name, bands = wrong[0]
     others = len(wrong) - 1
-    are = " and ".join(f"band {band.number} is {band.shown}" for band in bands)
+    n = len(bands)
     _log.warning(
-        "scene %r%s: by the product's name, %s, though the file marks %s as %s; if that is wrong, "
-        "say which bands these are with `common` in owl.toml",
+        "scene %r%s: by the name of the file, %s %s %s %s, though it marks %s as %s; if that is "
+        "wrong, say which bands these are with `common` in owl.toml",
         name,
         f" and {others:,} more" if others else "",
-        are,
-        plural(len(bands), "it", "them"),
-        " and ".join(str(band.colour) for band in bands),
+        plural(n, "band"),
+        ", ".join(str(band.number) for band in bands),
+        plural(n, "is", "are"),
+        ", ".join(str(band.shown) for band in bands),
+        plural(n, "it", "them"),
+        ", ".join(str(band.colour) for band in bands),
     )
 
 
