@@ -148,7 +148,7 @@ def warn_of_products(scenes: Iterable[tuple[str, Sequence[Band]]]) -> None:
     others = len(wrong) - 1
     n = len(bands)
     _log.warning(
-        "scene %r%s: by the name of the file, %s %s %s %s, though it marks %s as %s; if that is "
+        "scene %r%s: by its product, %s %s %s %s, though the file marks %s as %s; if that is "
         "wrong, say which bands these are with `common` in owl.toml",
         name,
         f" and {others:,} more" if others else "",

@@ -76,7 +76,7 @@ def test_a_product_goes_before_the_colours_of_its_file(tmp_path: Path, owl: Owl)
     path = planet(tmp_path / MARKED)
     assert first(GeoTiffSource(path, bands=["red", "blue", "nir"], patch_size=16)) == [30, 10, 40]
     done = owl("init", tmp_path / "run", "--scene", path, "--patch-size", 16)
-    marks = "bands 1, 3 are blue, red, though it marks them as red, blue"
+    marks = "bands 1, 3 are blue, red, though the file marks them as red, blue"
     assert marks in done.err
     assert "band_1 (blue), band_2 (green), band_3 (red), band_4 (nir)" in done.out
 
