@@ -49,7 +49,6 @@ def say_preview(plan: Plan, now: Preview) -> int:
 def _preview_lines(plan: Plan, now: Preview) -> Iterator[tuple[str, str]]:
     """Yield each line of a preview: what it is about, and what it says."""
     from owl_geo.ground.pixels import pixel_metres
-    from owl_geo.sources.band_choice import in_short
     from owl_geo.sources.band_grids import crs_text
     from owl_geo.verbs.preview import length
 
@@ -60,7 +59,7 @@ def _preview_lines(plan: Plan, now: Preview) -> Iterator[tuple[str, str]]:
     sizes = f"{first.name}, {first.width:,} x {first.height:,} pixels of {length(metres)}"
     yield "Scenes", f"{len(grids):,}, the first is {sizes}" if len(grids) > 1 else f"1: {sizes}"
     yield "CRS", ", ".join(sorted({crs_text(grid) for grid in grids}))
-    yield "Bands", f"{len(now.bands)}: {in_short(now.bands)}"
+    yield "Bands", f"{len(now.bands)}: {now.explained}"
     for name, content in now.views.items():
         yield "View", f"{name}: {content}"
     size, elsewhere = now.patch_size, _seen_elsewhere(now)
@@ -101,14 +100,13 @@ def say_summary(summary: Summary, run_path: Path, size: PatchSize | None = None)
     ``size`` is the patch size if it was chosen for the scenes.
     """
     from owl_geo.labels import store_class
-    from owl_geo.sources.band_choice import in_short
 
     settings = summary.run.settings
     n, pixels = len(summary.run.patches), settings.patch_size
     patches = counted(n, "patch")
     click.echo(f"{run_path}: {patches} of {pixels} x {pixels} pixels in {summary.crs}")
     click.echo("Bands:")
-    click.echo(f"  {in_short(summary.explained)}")
+    click.echo(f"  {summary.explained}")
     scenes_.say_scenes(summary.scenes)
     scenes_.say_views(summary.views)
     for title, lines in (

@@ -367,8 +367,17 @@ def _follows(name: str, following: str) -> bool:
     return one[1] == other[1] and int(other[2]) == int(one[2]) + 1
 
 
-def explained(band: KnownBand) -> str:
-    """Return a band's name with what it is, where the name does not say so: ``B02 (blue)``."""
+def explained(bands: Sequence[KnownBand]) -> str:
+    """Return bands for people to read, each with what it is, where its name does not say so.
+
+    A long row of numbered ones has its ends alone.
+    """
+    names = [band.name for band in bands]
+    short = in_short(names)
+    return short if short != ", ".join(names) else ", ".join(map(_explained, bands))
+
+
+def _explained(band: KnownBand) -> str:
     is_plain = band.common in (None, EMBEDDING) or band.name.casefold().endswith(str(band.common))
     return band.name if is_plain else f"{band.name} ({band.common})"
 
@@ -376,7 +385,7 @@ def explained(band: KnownBand) -> str:
 def abbreviated(bands: Sequence[KnownBand]) -> str:
     """Return the bands for a message that names those of several scenes: ``B02 (blue), B03``."""
     shown = bands if len(bands) <= _WHOLE else bands[:_SHOWN]
-    text = ", ".join(map(explained, shown))
+    text = ", ".join(map(_explained, shown))
     more = len(bands) - len(shown)
     return f"{text} and {more:,} more" if more else text
 

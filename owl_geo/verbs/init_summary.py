@@ -38,7 +38,7 @@ class Summary:
     views: tuple[ViewSummary, ...] = ()  # what each view shows
     notes: tuple[str, ...] = ()  # what the model does without
     examples: tuple[str, ...] = ()  # what became of the places that the run begins with
-    explained: tuple[str, ...] = ()  # the bands, with what each is where its name does not say so
+    explained: str = ""  # the bands, with what each is where its name does not say so
 
 
 def summarise(run: Run, made: PoolIndex) -> Summary:
@@ -47,7 +47,7 @@ def summarise(run: Run, made: PoolIndex) -> Summary:
     return Summary(
         run=run,
         bands=made.source.bands,
-        explained=tuple(map(explained, known_bands_of(made.source))),
+        explained=explained(known_bands_of(made.source)),
         crs=_crs_name(run.crs),
         scenes=[str(scene) for scene in made.source.summary] or counts,
         concepts=describe(made.kept.patches[list(run.settings.concepts)]),

@@ -61,7 +61,8 @@ class Preview:
     """A run that has not been made yet."""
 
     grids: Mapping[str, SceneGrid]
-    bands: tuple[str, ...]  # each with what it is, where its name does not say so
+    bands: tuple[str, ...]
+    explained: str  # the bands, with what each is where its name does not say so
     places: Mapping[str, tuple[int, int]]  # that each scene gives, and that others give instead
     n_patches: int  # at most, since clouds and missing data are not looked for
     patch_size: int
@@ -101,7 +102,8 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     }
     return Preview(
         grids=grids,
-        bands=tuple(map(explained, source.known_bands)),
+        bands=source.bands,
+        explained=explained(source.known_bands),
         places=places,
         n_patches=count,
         patch_size=size,

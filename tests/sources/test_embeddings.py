@@ -22,7 +22,7 @@ from rasters import ORIGIN, write_raster
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import GeoTiffSettings, SceneSettings, ViewSettings
-from owl_geo.sources.band_choice import KnownBand, in_short
+from owl_geo.sources.band_choice import KnownBand, explained, in_short
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.embeddings import values_in
 from owl_geo.sources.geotiff import GeoTiffSource
@@ -200,6 +200,9 @@ def test_many_numbered_names_are_printed_by_their_ends() -> None:
         "red, v:A00 ... v:A63, v:seen"
     )
     assert in_short(["B1", "B2", "B3"]) == "B1, B2, B3"
+    few = [KnownBand("B04", "red"), KnownBand("x_nir", "nir"), KnownBand("A00", "embedding")]
+    assert explained([*few, KnownBand("B9")]) == "B04 (red), x_nir, A00, B9"
+    assert explained([KnownBand(f"b{n}", "red") for n in range(200)]) == "b0 ... b199"
 
 
 # --- TESSERA --------------------------------------------------------------------------------------
