@@ -145,7 +145,7 @@ def best_transformation(source: CRS, target: CRS, near: Place) -> Transformation
     except ProjError:
         leg = None
     else:
-        if leg is None or not leg.is_doubtful:
+        if leg is None or not (leg.is_doubtful or _goes_astray(source, target)):
             accuracy = 0.0 if leg is None else leg.accuracy
             return Transformation(source, target, near, _straight(source, target), accuracy)
     by_hub = next(_by_hubs(source, target, near), None)
@@ -184,8 +184,24 @@ def _leg(source: CRS, target: CRS, near: Place, *, always_xy: bool = True) -> _L
     is_ballpark = _BALLPARK in operation.description
     if is_ballpark and _is_geocentric_or_sphere(source) and _is_geocentric_or_sphere(target):
         return _Leg(operation.definition, _GEOCENTRIC, is_doubtful=False)
-    is_mistaken = any(name in operation.description for name in _MISTAKEN)
-    return _Leg(operation.definition, accuracy, is_ballpark or is_mistaken)
+    is_doubtful = is_ballpark or _is_mistaken(operation.description)
+    return _Leg(operation.definition, accuracy, is_doubtful)
+
+
+def _is_mistaken(description: str) -> bool:
+    return any(name in description for name in _MISTAKEN)
+
+
+@lru_cache(maxsize=1024)
+def _goes_astray(source: CRS, target: CRS) -> bool:
+    """Return whether PROJ takes a mistaken operation from one CRS to another, anywhere.
+
+    It chooses for each point, so a scene may reach to where it does although its middle does not.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that the best one is missing
+        group = TransformerGroup(source, target, always_xy=True)
+    return any(_is_mistaken(one.description) for one in group.transformers)
 
 
 def _is_geocentric_or_sphere(crs: CRS) -> bool:

@@ -108,6 +108,15 @@ def test_a_mistaken_operation_of_proj_is_not_taken(code: int, place: tuple[float
     assert back == pytest.approx(point, abs=3 if crs.is_projected else 3e-5)
 
 
+def test_nor_for_a_part_of_a_scene_whose_middle_is_elsewhere() -> None:
+    nis, novi_pazar = (21.9, 43.32), np.array([(20.51, 43.14)])
+    datum, wgs84 = crs_of("EPSG:3906"), crs_of("EPSG:4326")
+    x, y = reproject(novi_pazar, datum, wgs84, nis)[0]
+    right = reproject(novi_pazar, datum, crs_of("EPSG:4258"))[0]
+    assert Geod(ellps="WGS84").inv(x, y, *right)[2] < 3
+    assert reproject(np.array([[x, y]]), wgs84, datum, nis) == pytest.approx(novi_pazar, abs=3e-5)
+
+
 def test_nor_where_it_is_a_step_between_two_others() -> None:
     """Kosovo's own grid is ETRS89 but for decimetres; PROJ 9.5 goes there by way of MGI 1901."""
     place = (21.16, 42.66)
