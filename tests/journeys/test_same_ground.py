@@ -18,9 +18,13 @@ from owl_geo import Run, import_answers, init, like, query
 from owl_geo.cli import _run as owl
 from owl_geo.errors import BatchError, RunError
 from owl_geo.labels.exchange import write_answers
+from owl_geo.reporting.curves import curves_of
+from owl_geo.reporting.facts import facts
+from owl_geo.reporting.survey import Survey
 from owl_geo.types import Answer, AnyArray
 from owl_geo.verbs.add import add
 from owl_geo.verbs.init import update
+from owl_geo.verbs.status import status
 
 PIXELS, SIZE = 96, 8
 N = (PIXELS // SIZE) ** 2
@@ -145,6 +149,29 @@ def test_dates_that_are_kept_are_asked_once(
     assert shares(again, list(tested), list(kept)).max() < 1e-3
     names = pd.Series(asked(again)).str.split("/", n=1).str[1]
     assert not names.duplicated().any()
+
+
+def test_what_is_said_of_kept_dates_counts_places(dates: list[Path], tmp_path: Path) -> None:
+    """Each of the 144 places is there twice: as targets and as patches asked it counts once."""
+    run = init(tmp_path / "r", with_oracle(tmp_path, dates, source={"same_ground": "keep"})).run
+    assert owl(["run", str(run.path), "-q"]) == 0
+    run = Run(run.path)
+    table = run.truth
+    assert table is not None and len(table) == 2 * N
+    of_pool = table[~table["held_out"]]
+    square = of_pool["patch_id"].str.partition("/")[2]
+    targets = square[of_pool["label"] == "present"].nunique()  # both dates have the same truth
+    found = int((run.labels.current()["label"] == "present").sum())
+    n_asked, tested = len(asked(run)), int(table["tested"].sum())
+    said = dict(facts(run, status(run)))
+    assert said["Truth"].startswith(f"{found} of the {targets} present in the pool ha")
+    assert said["Patches"] == (
+        f"288, {N - tested - n_asked} may still be asked, {tested} held out, {tested} more on "
+        f"their ground, {N - tested} of places that are asked in another scene"
+    )
+    share = curves_of(Survey.of(run, device="cpu"), status(run)).expected
+    assert share is not None
+    assert share.value == pytest.approx(targets / square.nunique())
 
 
 def test_the_scene_that_shows_a_place_best_gives_it(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def n_asked(entry: Round) -> str:
     """Say how many patches a round asked, and why if they were not chosen by the strategy."""
     if entry.batch_id is None:
         return "none (final fit)"
-    return f"{len(entry.patch_ids):,}{' (review)' if entry.is_review else ''}"
+    return f"{len(entry.patch_ids):,}{'' if entry.kind == 'chosen' else f' ({entry.kind})'}"
 
 
 def _auc(row: RoundMetrics) -> str:
