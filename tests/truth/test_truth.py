@@ -212,7 +212,7 @@ def test_what_is_searched_for_has_its_own_name_where_values_are_of_others(tmp_pa
     options = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": "EPSG:32632"}
     with rasterio.open(raster, "w", height=40, width=60, transform=transform, **options) as file:
         file.write(np.full((40, 60), 7, dtype=np.uint8), 1)
-    with pytest.raises(ConfigError, match=r"oracle\.values\.mine is missing; it has 7; name the va"):
+    with pytest.raises(ConfigError, match=r"oracle\.values\.mine is missing; it has 7; name"):
         labels({"path": raster, "values": {"pit": ["7"]}}, classes)
 
 
