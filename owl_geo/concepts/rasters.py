@@ -19,13 +19,14 @@ from pyproj import CRS
 from owl_geo.concepts import UNKNOWN
 from owl_geo.concepts.extents import Extent
 from owl_geo.errors import LayerError
+from owl_geo.ground.crs import crs_of
 from owl_geo.ground.grid import pixel_of, to_xy
-from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import band_names, open_layer, values_of
 from owl_geo.ground.raster_files import extent as bounds_of
 from owl_geo.ground.raster_view import Scaling
 from owl_geo.ground.tiling import strips
+from owl_geo.ground.transformations import reproject
 from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 from owl_geo.wording import counted

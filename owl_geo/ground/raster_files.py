@@ -15,10 +15,10 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from owl_geo.errors import Fault, LayerError, OwlError, where_instead
+from owl_geo.ground.crs import leads_nowhere
 from owl_geo.ground.cut_off import cut_off
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.netcdf_places import misplaced_netcdf
-from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster_view import Scaling, usable_nodata
 from owl_geo.settings.paths import is_local
 from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid

@@ -11,9 +11,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from owl_geo.ground.crs import crs_of, place_of, turns_of
 from owl_geo.ground.grid import bounds, to_xy
-from owl_geo.ground.projections import crs_of, place_of, reproject, turns_of
 from owl_geo.ground.tiling import Chunk, chunks
+from owl_geo.ground.transformations import reproject
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.chunked import Pixels
 from owl_geo.sources.embeddings import values_in
