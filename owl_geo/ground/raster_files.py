@@ -184,7 +184,7 @@ def _sample(path: str) -> tuple[AnyArray, BoolArray]:
         if max(dataset.shape) <= _SMALL:
             windows = [Window(0, 0, dataset.width, dataset.height)]
         else:
-            windows = spread_windows(*dataset.shape, _WINDOW, _WINDOWS)
+            windows = spread_windows(dataset.height, dataset.width, _WINDOW, _WINDOWS)
         try:
             parts = [
                 (dataset.read(1, window=window), dataset.read_masks(1, window=window) != 0)
