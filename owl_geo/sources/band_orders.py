@@ -30,7 +30,7 @@ _BEHIND = (
 _BY_NAME = (  # what the name of a file is like, and the orders of its bands, by their number
     (rf".*_[13][ab]_(?:basic_)?analyticms{_BEHIND}", (_BGRN, _RAPIDEYE, _SUPERDOVE)),
     (rf".*_re\d_3a_analytic{_BEHIND}", (_RAPIDEYE,)),
-    # Pleiades, SPOT 6 and 7 (N and X: in natural and in false colour), and both files of Pleiades Neo
+    # Pleiades, SPOT 6 and 7 (N is in natural colour, X in false), and both files of Pleiades Neo
     (r"(?:img_)?(?:phr1[ab]|spot[67])_p?ms-x_.*", (_UNKNOWN,)),
     (r"(?:img_)?(?:phr1[ab]|spot[67])_p?ms(?:-n)?_.*", (_RGBN[:3], _RGBN)),
     (r"(?:img_)?pneo[34]_.*_p?ms-fs_.*_ned(?:_.*)?", (("nir", "rededge1", "coastal"),)),

@@ -6,8 +6,9 @@ import logging
 
 import numpy as np
 
+from owl_geo.ground.stand_ins import stand_in
 from owl_geo.sources.base import PatchSource, known_bands_of, read_at
-from owl_geo.types import OF_SCENE, AnyArray, BandStatistics, FloatArray, IntArray
+from owl_geo.types import EMBEDDING, OF_SCENE, AnyArray, BandStatistics, FloatArray, IntArray
 
 _log = logging.getLogger("owl_geo")
 
@@ -29,7 +30,8 @@ def band_statistics(
     """
     chosen = _some(source, rng, n_patches)
     values = read_at(source, chosen)
-    _warn_of_empty(source, chosen, values)
+    if not _warn_of_empty(source, chosen, values):
+        _warn_of_stand_ins(source, values)
     known = known_bands_of(source)
     origins = tuple(band.origin for band in known)
     has_views = any(origin != OF_SCENE for origin in origins)
@@ -54,7 +56,9 @@ def look_for_empty(source: PatchSource, rng: np.random.Generator, *, n_patches: 
     """
     if _may_look_empty(source):
         chosen = _some(source, rng, n_patches)
-        _warn_of_empty(source, chosen, read_at(source, chosen))
+        values = read_at(source, chosen)
+        if not _warn_of_empty(source, chosen, values):
+            _warn_of_stand_ins(source, values)
 
 
 def _some(source: PatchSource, rng: np.random.Generator, n_patches: int) -> IntArray:
@@ -74,8 +78,8 @@ def centre_and_scale(bands: FloatArray) -> tuple[AnyArray, AnyArray]:
     return median, np.where(scale > 0, scale, 1.0)
 
 
-def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) -> None:
-    """Warn where some patches have one and the same value in every pixel.
+def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) -> bool:
+    """Warn where some patches have one and the same value in every pixel; return whether it did.
 
     That is how missing data look that a file does not declare: nothing on the ground is so even in
     all bands. A single band may be a classification, and is not looked at.
@@ -86,7 +90,7 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
         values: their pixels, ``(n, bands, height, width)``.
     """
     if not _may_look_empty(source):
-        return
+        return False
     own = _own_bands(source)
     pixels = values[:, own].reshape(len(chosen), len(own), -1)
     even = np.flatnonzero((pixels == pixels[:, :, :1]).all(axis=(1, 2)))
@@ -94,7 +98,7 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
     counts = np.bincount(which.ravel(), minlength=1)
     most = int(counts.argmax())
     if counts[most] < 2 or not _EMPTY[0] <= counts[most] / len(chosen) <= _EMPTY[1]:
-        return
+        return False
     first = chosen[even[which.ravel() == most][0]]
     found = dict.fromkeys(f"{value:.6g}" for value in kinds[most].tolist())
     _log.warning(
@@ -104,6 +108,22 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
         *(f"{counts[most]:,}", f"{len(chosen):,}", source.index["patch_id"].iloc[first]),
         ", ".join(found) if len(found) <= _SHOWN else "the same",
     )
+    return True
+
+
+def _warn_of_stand_ins(source: PatchSource, values: FloatArray) -> None:
+    """Warn where pixels of a band seem to be missing and count as data; of the first such band."""
+    for band, known in enumerate(known_bands_of(source)):
+        if known.origin.what != OF_SCENE.what or known.common == EMBEDDING:
+            continue
+        if (found := stand_in(values[:, band])) is not None:
+            _log.warning(
+                "of the pixels of %s that were looked at, %s; if data are missing there, declare "
+                "the no-data value, for example with gdal_edit.py -a_nodata %.9g, of a cube with "
+                "the attribute nodata, or set `nodata` of the scene in owl.toml",
+                *(source.bands[band], found, found.value),
+            )
+            return
 
 
 def _may_look_empty(source: PatchSource) -> bool:
