@@ -193,7 +193,7 @@ _DIGITS = re.compile(r"\d{6}")  # some in a row, as all of them have
 _MAXAR = re.compile(r"(?<![0-9A-Za-z])(\d\d)([A-Z]{3})(\d\d)\d{6}-[A-Z]\d", re.IGNORECASE)
 _ASTER = re.compile(r"(?<![0-9A-Za-z])AST_\w{2,3}_\d{3}(\d\d)(\d\d)(\d{4})\d{6}(?!\d)")
 _PLAIN = re.compile(
-    r"(?<![0-9A-Za-z])(\d{4})([-_.]?)(\d\d)\2(\d\d)(?=$|[^0-9A-Za-z]|T\d{4}|Z(?![0-9A-Za-z]))",
+    r"(?<![0-9A-Za-z])(\d{4})([-_.]?)(\d\d)\2(\d\d)(?=$|[^0-9A-Za-z]|T\d\d[-_:]?\d\d|Z(?![0-9A-Za-z]))",
     re.IGNORECASE,
 )
 

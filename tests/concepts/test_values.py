@@ -10,6 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from concept_pools import box, write_layer
 
 from owl_geo.concepts import filters
