@@ -36,6 +36,7 @@ class OfRaster(ConceptKind[RasterConcept]):
         # whole scenes: a raster is read in strips as wide as the scene
         if self.settings.reduce == "mean":
             scenes = [scene.windows for scene in work.pool.scenes]
+            rasters.warn_of_a_large_scale(path, band)
             rasters.warn_of_undeclared(path, scenes, band=band)
             return work.fill(np.nan, partial(_mean, path, band), scenes_whole=True)
         majority = partial(_majority, path, band, self.settings.names)

@@ -24,7 +24,7 @@ from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import band_names, open_layer, values_of
 from owl_geo.ground.raster_files import extent as bounds_of
-from owl_geo.ground.raster_view import Scaling
+from owl_geo.ground.raster_view import Scaling, may_divide
 from owl_geo.ground.stand_ins import stand_in
 from owl_geo.ground.tiling import strips
 from owl_geo.ground.windows import Windows
@@ -157,6 +157,24 @@ def warn_of_undeclared(path: str, scenes: Sequence[Windows], *, band: int = 1) -
             "%s: of the pixels that were looked at, %s, and count in the mean; if data are missing "
             "there, declare it, for example with gdal_edit.py -a_nodata %.9g",
             *(path, odd, odd.value),
+        )
+
+
+def warn_of_a_large_scale(path: str, band: int = 1) -> None:
+    """Warn where pixels are multiplied by a scale that they were probably to be divided by.
+
+    Raises LayerError if the raster cannot be opened.
+    """
+    with open_layer(path) as dataset:
+        if band > dataset.count:  # which is told where it is read
+            return
+        scale, dtype = Scaling.of(dataset, band).scale, dataset.dtypes[band - 1]
+    if may_divide(scale, dtype):
+        _log.warning(
+            "%s: pixels are multiplied by %g, as the file's scale says; if they are to be divided "
+            "by it, as those of MODIS' vegetation indices are, correct it, for example with "
+            "gdal_edit.py -scale %g",
+            *(path, scale, 1 / scale),
         )
 
 

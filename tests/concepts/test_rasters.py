@@ -116,6 +116,18 @@ def test_values_are_scaled_and_offset_as_the_header_says(tmp_path: Path) -> None
     ]
 
 
+def test_a_scale_that_pixels_are_to_be_divided_by_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """GDAL hands on the 10,000 of MODIS' vegetation indices as it is."""
+    values = np.full((3, 3), 7014, "int16")
+    for scale, said in ((10_000.0, True), (0.0001, False)):
+        path = raster(tmp_path / "a.tif", values, 100.0, scales=(scale,))
+        caplog.clear()
+        rasters.warn_of_a_large_scale(path)
+        assert ("gdal_edit.py -scale 0.0001" in caplog.text) == said
+
+
 def test_a_scale_that_makes_no_values_is_refused(tmp_path: Path) -> None:
     path = raster(tmp_path / "a.tif", np.ones((30, 30), "int16"), 10, scales=(0.0,))
     with pytest.raises(LayerError, match=r"a\.tif, band 1: the scale 0"):
