@@ -245,6 +245,20 @@ def test_bands_with_the_size_of_their_pixels_behind_the_code(tmp_path: Path) -> 
     assert [value(tmp_path, word) for word in ("B04", "b8", "green")] == [30, 40, 20]
 
 
+def test_bands_with_what_they_were_reduced_by_behind_the_code(tmp_path: Path) -> None:
+    """As Earth Engine exports them, and sits its files."""
+    path = numbered(tmp_path / "a.tif", 3, ("B4_mean", "B4_stdDev", "B8_mean"))
+    assert commons(path) == ["red", None, "nir"]
+    assert [value(path, word) for word in ("B4", "nir", "B4_stdDev")] == [10, 30, 20]
+    several = numbered(tmp_path / "b.tif", 2, ("B4_p25", "B4_p75"), dtype="uint16")
+    with pytest.raises(SourceError, match="'B4' may mean B4_p25, B4_p75"):
+        GeoTiffSource(several, bands=["B4"])
+    for i, code in enumerate(("B04", "B08"), start=1):
+        values = np.full((1, 16, 16), 10 * i, np.uint16)
+        write_raster(tmp_path / "c" / f"SENTINEL-2_MSI_20LKP_{code}_2020-06-04.tif", values)
+    assert [value(tmp_path / "c", word) for word in ("B08", "red")] == [20, 10]
+
+
 @pytest.mark.parametrize("named_first", [True, False])
 def test_bands_that_only_their_order_tells_are_said(
     named_first: bool, tmp_path: Path, owl: Owl
