@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from owl_geo.sources.sensors import by_code, sensor_of
+
 _Order = tuple[str | None, ...]
 
 _BGRN: _Order = ("blue", "green", "red", "nir")
@@ -52,8 +54,8 @@ _BY_NAME = (  # what the name of a file is like, and the orders of its bands, by
 )
 # Words in a name that spell its bands, as surveys write them: dop20rgbi_32_350_5600, ..-IRC-E080.
 _SPELT = (
-    (r"rgb(?:i|n|nir)", _RGBN),
-    (r"bgr(?:i|n|nir)", _BGRN),
+    (r"rgb(?:i|n|ir|nir)", _RGBN),
+    (r"bgr(?:i|n|ir|nir)", _BGRN),
     (r"(?:n|nir|i)rgb", _NRGB),
     (r"cir|irc|irg|nrg|nirrg", _NRG),
     (r"false[-_ ]?colou?r|colou?r[-_ ]?infrared", _UNKNOWN),
@@ -89,7 +91,15 @@ def spelt_order(stem: str, n: int) -> _Order | None:
             rf"(?<![a-z])(?:dop\d*)?(?:{word})(?![a-z])", stem, re.IGNORECASE
         ):
             return order
-    return None
+    return _by_codes(stem, n)
+
+
+def _by_codes(stem: str, n: int) -> _Order | None:
+    """Return what bands are whose codes the name of a file has in a row: ``S2_B8_B4_B3_2023``."""
+    row = re.search(rf"(?<![a-z\d])(?:b\d{{1,2}}a?[-_]?){{{n}}}(?![a-z\d])", stem, re.IGNORECASE)
+    codes = re.findall(r"b\d{1,2}a?", row[0], re.IGNORECASE) if row and n > 1 else []
+    sensor = sensor_of(codes, stem) if len(codes) == n else None
+    return None if sensor is None else by_code(codes, sensor)
 
 
 def contradicts(order: Sequence[str | None], colours: Sequence[str | None]) -> bool:

@@ -60,8 +60,11 @@ _ALIASES = {
     "deepblue": "coastal",  # of Pleiades Neo
     "ultrablue": "coastal",
     "nearinfrared": "nir",
+    "nearir": "nir",
+    "nir1": "nir",  # of WorldView, and of Digital Earth Australia's Sentinel-2
     "nirnarrow": "nir08",
     "panchromatic": "pan",
+    "panchro": "pan",
     "rededge": "rededge1",
     "rededge071": "rededge1",
     "rededge075": "rededge2",
@@ -69,6 +72,7 @@ _ALIASES = {
     "swir16": "swir1",
     "swir22": "swir2",
     "lwir": "thermal",
+    "thermalinfrared": "thermal",
     "lwir11": "thermal",
     "xs1": "green",  # of SPOT
     "xs2": "red",

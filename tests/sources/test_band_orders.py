@@ -59,6 +59,12 @@ def first(source: GeoTiffSource) -> list[float]:
         ),
         ("GF1_PMS1_E116.5_N39.4_20160716_L1A0001706665-MSS1", 4, "blue green red nir"),
         ("GF1_WFV2_E116.5_N39.4_20160716_L1A0001706665", 4, "blue green red nir"),
+        ("naip_rgbir", 4, "red green blue nir"),
+        ("S2_B8_B4_B3_2023", 3, "nir red green"),
+        ("stack_B02_B03_B04_B08", 4, "blue green red nir"),
+        ("LC08_2021_B5-B4-B3", 3, "nir red green"),
+        ("x_B4_B3_B2", 3, None),  # of which sensor?
+        ("S2A_B8_B4_B3", 4, None),
         # shown in colours that are not those of the bands
         ("IMG_PHR1B_PMS-X_201906301040310_ORT_1_R1C1", 3, "- - -"),
         ("2023-06-15-00:00_2023-06-15-23:59_Sentinel-2_L2A_False_color", 3, "- - -"),

@@ -152,6 +152,9 @@ def test_tags_that_name_the_satellite(tmp_path: Path) -> None:
         ("nir_p25", "nir"),
         ("red_stdDev", None),
         ("Deep Blue", "coastal"),  # of Pleiades Neo
+        ("Near-IR", "nir"),
+        ("NIR1", "nir"),
+        ("Panchro", "pan"),
         ("NIR 2", None),  # WorldView's second one
         ("vegetation red edge", None),
         ("red and nir", None),
