@@ -19,7 +19,7 @@ from pyproj.exceptions import ProjError
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import BatchFile, some
 from owl_geo.errors import BatchError, brief
-from owl_geo.ground.projections import transformer
+from owl_geo.ground.transformations import transformer
 from owl_geo.ground.vector import repaired
 from owl_geo.schema import EDITABLE_COLUMNS, NOTICED, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer, AnyArray

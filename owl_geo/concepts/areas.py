@@ -14,15 +14,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from owl_geo.ground.projections import (
-    TURNS,
-    around_the_earth,
-    is_in_degrees,
-    same_datum,
-    transformer,
-    turned,
-    turns_of,
-)
+from owl_geo.ground.crs import TURNS, around_the_earth, is_in_degrees, same_datum, turned, turns_of
+from owl_geo.ground.transformations import transformer
 from owl_geo.ground.vector import made_valid
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, IntArray

@@ -19,14 +19,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Geod, Proj
 
 from owl_geo.concepts.pool import LON_LAT
-from owl_geo.ground.projections import (
-    Ellipsoid,
-    Place,
-    ellipsoid_of,
-    reproject,
-    turned,
-    turns_of,
-)
+from owl_geo.ground.crs import Ellipsoid, Place, ellipsoid_of, turned, turns_of
+from owl_geo.ground.transformations import reproject
 from owl_geo.ground.windows import Points
 from owl_geo.types import AnyArray, BoolArray, IntArray
 from owl_geo.work.workers import Threads, Workers

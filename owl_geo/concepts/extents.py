@@ -12,7 +12,8 @@ from pyproj import CRS
 from owl_geo.concepts.pool import LON_LAT, Pool
 from owl_geo.errors import LayerError
 from owl_geo.ground.accuracy import warn_if_inaccurate
-from owl_geo.ground.projections import around_the_earth, transformer, turned
+from owl_geo.ground.crs import around_the_earth, turned
+from owl_geo.ground.transformations import transformer
 from owl_geo.ground.windows import Windows
 from owl_geo.types import BoolArray
 

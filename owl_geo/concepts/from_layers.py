@@ -18,7 +18,8 @@ from owl_geo.concepts.kind import ConceptKind, Values, Work
 from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.pool import Part
 from owl_geo.concepts.selection import Selection, select
-from owl_geo.ground.projections import best_transformation, geodetic_of, same_datum
+from owl_geo.ground.crs import geodetic_of, same_datum
+from owl_geo.ground.transformations import best_transformation
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.concepts import CategoryConcept, DistanceConcept, ShareConcept
 from owl_geo.types import AnyArray

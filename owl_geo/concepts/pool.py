@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.types import AnyArray, IntArray
 from owl_geo.work.workers import Workers

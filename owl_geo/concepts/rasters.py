@@ -12,21 +12,22 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.concepts import UNKNOWN
 from owl_geo.concepts.extents import Extent
 from owl_geo.errors import LayerError
+from owl_geo.ground.crs import crs_of
+from owl_geo.ground.gathering import windows_at
 from owl_geo.ground.grid import pixel_of, to_xy
-from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import band_names, open_layer, values_of
 from owl_geo.ground.raster_files import extent as bounds_of
 from owl_geo.ground.raster_view import Scaling, may_divide
 from owl_geo.ground.stand_ins import stand_in
 from owl_geo.ground.tiling import strips
+from owl_geo.ground.transformations import reproject
 from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 from owl_geo.wording import counted
@@ -202,11 +203,13 @@ def _pixels(
         for strip in strips(windows, rows_per_strip):
             pixels, valid = raster.rows(strip.start, strip.stop)
             values = raster.scaling.values(pixels)
-            views = [sliding_window_view(a, (size, size)) for a in (values, valid)]
             for first in range(strip.first, strip.last, at_once):
                 part = slice(first, min(first + at_once, strip.last))
-                where = windows.row_off[part] - strip.start, windows.col_off[part]
-                within, are_valid = (view[where].reshape(len(where[0]), -1) for view in views)
+                row, col = windows.row_off[part] - strip.start, windows.col_off[part]
+                within, are_valid = (
+                    windows_at(each[None], row, col, size).reshape(len(row), -1)
+                    for each in (values, valid)
+                )
                 yield order[part], within, are_valid
 
 

@@ -26,8 +26,8 @@ from owl_geo.concepts.rasters import extent as extent_of
 from owl_geo.concepts.values import shown, text_of
 from owl_geo.errors import Fault
 from owl_geo.ground.grid import bounds, pixel_of
-from owl_geo.ground.projections import metres_from_earth_centre
 from owl_geo.ground.same_ground import SharedGround
+from owl_geo.ground.transformations import metres_from_earth_centre
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray
 

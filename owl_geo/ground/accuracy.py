@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from pyproj import CRS
 
+from owl_geo.ground.crs import same_datum
 from owl_geo.ground.pixels import pixel_metres
-from owl_geo.ground.projections import best_transformation, same_datum
+from owl_geo.ground.transformations import best_transformation
 from owl_geo.ground.windows import Windows
 
 _log = logging.getLogger("owl_geo")

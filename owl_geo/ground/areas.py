@@ -9,7 +9,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Geod
 
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
+from owl_geo.ground.transformations import transformer
 from owl_geo.types import AnyArray
 
 _ELLIPSOID = Geod(ellps="WGS84")

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.ground.grid import pixel_of, to_xy
-from owl_geo.ground.projections import reproject
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.squares import share_a_plane
+from owl_geo.ground.transformations import reproject
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.types import IntArray
 

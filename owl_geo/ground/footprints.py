@@ -12,15 +12,9 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from owl_geo.errors import Fault
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of, is_in_degrees, leads_nowhere, turned
 from owl_geo.ground.grid import bounds, to_xy
-from owl_geo.ground.projections import (
-    GEOGRAPHIC,
-    crs_of,
-    is_in_degrees,
-    leads_nowhere,
-    transformer,
-    turned,
-)
+from owl_geo.ground.transformations import transformer
 from owl_geo.ground.windows import Points, PoolWindows, Windows
 from owl_geo.types import BoolArray, SceneGrid
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from owl_geo.ground.projections import crs_of, leads_nowhere
+from owl_geo.ground.crs import crs_of, leads_nowhere
 from owl_geo.ground.surface import squares_in_space
 from owl_geo.ground.windows import Windows
 from owl_geo.types import SceneGrid

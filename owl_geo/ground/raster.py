@@ -21,20 +21,19 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError
-from owl_geo.ground.grid import bounds, to_xy
-from owl_geo.ground.projections import (
+from owl_geo.ground.crs import (
     around_the_earth,
-    best_transformation,
     crs_of,
     is_in_degrees,
     place_of,
-    reproject,
     rim_of,
     same_datum,
     turns_of,
 )
+from owl_geo.ground.grid import bounds, to_xy
 from owl_geo.ground.raster_files import UNREADABLE, extent, open_layer
 from owl_geo.ground.raster_view import RasterView, Scaling, unhidden, usable_nodata
+from owl_geo.ground.transformations import best_transformation, reproject
 from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
 from owl_geo.wording import counted
 

@@ -13,12 +13,13 @@ from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
 
 from owl_geo.errors import Fault, LayerError, OwlError, where_instead
+from owl_geo.ground.crs import leads_nowhere
 from owl_geo.ground.cut_off import cut_off
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.netcdf_places import misplaced_netcdf
-from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster_view import Scaling, usable_nodata
 from owl_geo.settings.paths import is_local
 from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
@@ -26,7 +27,8 @@ from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
 # What rasterio raises for a file that is damaged or mislabelled: its own errors, those of GDAL that
 # it does not translate, and ValueErrors for text that is not UTF-8 and CRSs that are not valid.
 UNREADABLE = (RasterioError, CPLE_BaseError, ProjError, ValueError)
-_SAMPLE = 2048  # pixels per side
+_SMALL = 2048  # pixels per side of a raster that is read whole
+_WINDOW, _WINDOWS = 256, 8  # pixels per side of a window, windows per side of a larger raster
 _FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in vector.py
 
 
@@ -162,20 +164,39 @@ def values_of(path: str) -> AnyArray:
     return scaling.values(np.unique(pixels[valid]))
 
 
-def _sample(path: str) -> tuple[AnyArray, BoolArray]:
-    """Return the first band, thinned to at most 2048 x 2048 pixels, and where it has data.
+def spread_windows(height: int, width: int, edge: int, per_side: int) -> list[Window]:
+    """Return windows of at most ``edge`` pixels a side, spread evenly over a raster, as a grid."""
+    tall, wide = min(height, edge), min(width, edge)
+    rows, cols = (
+        np.unique(np.linspace(0, size - side, per_side).astype(int)).tolist()
+        for size, side in ((height, tall), (width, wide))
+    )
+    return [Window(col, row, wide, tall) for row in rows for col in cols]
 
-    Raises LayerError.
+
+def _sample(path: str) -> tuple[AnyArray, BoolArray]:
+    """Return pixels of the first band, ``(n,)``, and where they have data; of a large one, some.
+
+    It is read in windows. Thinned out, GDAL would take it from overviews, which may hold averages;
+    those of a JPEG 2000 always do, even with ``nearest``. Raises LayerError.
     """
     with open_layer(path) as dataset:
-        shape = min(dataset.height, _SAMPLE), min(dataset.width, _SAMPLE)
+        if max(dataset.shape) <= _SMALL:
+            windows = [Window(0, 0, dataset.width, dataset.height)]
+        else:
+            windows = spread_windows(dataset.height, dataset.width, _WINDOW, _WINDOWS)
         try:
-            pixels = dataset.read(1, out_shape=shape)
-            valid = dataset.read_masks(1, out_shape=shape) != 0
+            parts = [
+                (dataset.read(1, window=window), dataset.read_masks(1, window=window) != 0)
+                for window in windows
+            ]
         except UNREADABLE as error:
             raise LayerError(
                 f"cannot read {path} (is the file whole?): {error.__cause__ or error}"
             ) from error
+    pixels, valid = (
+        np.concatenate([part.ravel() for part in each]) for each in zip(*parts, strict=True)
+    )
     return pixels, valid & (np.abs(pixels.astype(np.float64)) <= LARGEST)
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, metres_from_earth_centre
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.squares import HALF, ROUNDING, SOME, Pairs, Squares, share_of_larger, sharing
+from owl_geo.ground.transformations import metres_from_earth_centre
 from owl_geo.ground.windows import Points, PoolWindows
 from owl_geo.types import BoolArray, IntArray
 

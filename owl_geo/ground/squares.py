@@ -15,9 +15,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.grid import bounds
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, metres_from_earth_centre
 from owl_geo.ground.surface import squares_in_space
+from owl_geo.ground.transformations import metres_from_earth_centre
 from owl_geo.ground.windows import Points, PoolWindows, Rows, Windows
 from owl_geo.types import BoolArray, IntArray
 

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo.ground.grid import to_xy
-from owl_geo.ground.projections import all_from_earth_centre
+from owl_geo.ground.transformations import all_from_earth_centre
 from owl_geo.ground.windows import Windows
 from owl_geo.types import IntArray
 

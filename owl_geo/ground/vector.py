@@ -11,8 +11,8 @@ import numpy as np
 import shapely
 from shapely.errors import ShapelyError
 
+from owl_geo.ground.crs import is_in_degrees
 from owl_geo.ground.incomplete import check_is_whole, what_is_missing
-from owl_geo.ground.projections import is_in_degrees
 from owl_geo.types import AnyArray, BoolArray
 from owl_geo.wording import counted
 

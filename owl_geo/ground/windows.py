@@ -21,14 +21,9 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS
 
+from owl_geo.ground.crs import Place, crs_of, place_of
 from owl_geo.ground.grid import refined, to_xy
-from owl_geo.ground.projections import (
-    Place,
-    crs_of,
-    metres_from_earth_centre,
-    place_of,
-    reproject,
-)
+from owl_geo.ground.transformations import metres_from_earth_centre, reproject
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
 Points = NDArray[np.float64]  # (..., 2), x before y

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.errors import RunError
-from owl_geo.ground.projections import is_in_degrees, place_of, reproject, same_datum, turned
+from owl_geo.ground.crs import is_in_degrees, place_of, same_datum, turned
+from owl_geo.ground.transformations import reproject
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, UNSURE
 from owl_geo.types import Answer

@@ -19,7 +19,7 @@ from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
 from owl_geo.disk.text_files import encoding_of
 from owl_geo.errors import BatchError, suggestion, where_instead
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import Points
 from owl_geo.labels.base import reprojected
 from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER

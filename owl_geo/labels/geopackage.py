@@ -23,7 +23,7 @@ from pyproj.exceptions import ProjError
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import room_for
 from owl_geo.errors import RunError
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.labels.base import (
     HISTORY_COLUMNS,
     AnsweredRun,

@@ -17,7 +17,7 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.errors import RunError
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.labels.base import (
     HISTORY_COLUMNS,
     AnsweredRun,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import shapely
 
 from owl_geo.errors import RunError
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.labels.administration import ANNOTATORS, act_as_owner, find_postgis
 from owl_geo.labels.base import reprojected
 from owl_geo.labels.database import SCHEMA, Database, address, driver, reason

@@ -21,8 +21,9 @@ from scipy.sparse.csgraph import connected_components
 from owl_geo.disk import gpkg, qml
 from owl_geo.disk.atomic import writing_file
 from owl_geo.ground.areas import hectares
+from owl_geo.ground.crs import TURNS, crs_of, is_in_degrees, turned
 from owl_geo.ground.footprints import corners_in
-from owl_geo.ground.projections import TURNS, crs_of, is_in_degrees, reproject, turned
+from owl_geo.ground.transformations import reproject
 from owl_geo.ground.windows import Points, PoolWindows, Windows
 from owl_geo.maps.cells import cells_of
 from owl_geo.maps.outputs import FinishedScenes, Output

@@ -16,8 +16,8 @@ from pyproj import CRS
 from owl_geo.disk import gpkg, polygons, qml
 from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import RunError
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.footprints import corners_in
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.maps.patches import free_names
 from owl_geo.types import IntArray

@@ -18,13 +18,9 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
 from owl_geo.disk.atomic import disk_errors, writing_file
+from owl_geo.ground.crs import GEOGRAPHIC, around_the_earth, crs_of
 from owl_geo.ground.grid import bounds, to_xy
-from owl_geo.ground.projections import (
-    GEOGRAPHIC,
-    around_the_earth,
-    crs_of,
-    reproject,
-)
+from owl_geo.ground.transformations import reproject
 from owl_geo.maps.cog import category_names, write_text
 from owl_geo.maps.style import class_colours
 from owl_geo.types import SceneGrid

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from owl_geo.errors import OwlError
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.measures.uncertainty import greatest
 from owl_geo.reporting.colours import RgbArray, Stretch, as_seen, png
 from owl_geo.reporting.markup import Markup, image, joined, tag

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from owl_geo.ground.crs import crs_of
 from owl_geo.ground.grid import to_xy
-from owl_geo.ground.projections import crs_of, metres_from_earth_centre
+from owl_geo.ground.transformations import metres_from_earth_centre
 from owl_geo.types import SceneGrid
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from owl_geo.errors import LayerError
+from owl_geo.ground.crs import crs_of, turns_of
 from owl_geo.ground.grid import bounds
-from owl_geo.ground.projections import crs_of, turns_of
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.reporting.colours import RgbArray, Stretch

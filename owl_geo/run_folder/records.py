@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pyproj.exceptions import CRSError
 
-from owl_geo.ground.projections import crs_of
+from owl_geo.ground.crs import crs_of
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.schema import REVIEW
 from owl_geo.sources.file_states import FileRecord

@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow
 
 from owl_geo.errors import RunError
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.footprints import common_crs
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.ground.same_ground import are_shown
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder.folder import Run

@@ -12,16 +12,11 @@ from pyproj import CRS
 
 from owl_geo.errors import SourceError, where_instead
 from owl_geo.ground.accuracy import warn_if_inaccurate
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of, leads_nowhere, turns_of
 from owl_geo.ground.grid import bounds
-from owl_geo.ground.projections import (
-    GEOGRAPHIC,
-    crs_of,
-    leads_nowhere,
-    transformer,
-    turns_of,
-)
 from owl_geo.ground.raster_files import check_is_file
 from owl_geo.ground.tiling import tile
+from owl_geo.ground.transformations import transformer
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.ground.vector_files import list_layers
 from owl_geo.ground.windows import PoolWindows, Windows

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
-from owl_geo.ground.projections import same_crs
+from owl_geo.ground.crs import same_crs
 from owl_geo.ground.raster import views_on
 from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
 from owl_geo.sources.bands import Band

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from owl_geo.errors import SceneError, SourceError
+from owl_geo.ground.crs import crs_of, same_crs
 from owl_geo.ground.grid import bounds
-from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.sources.bands import Band
 from owl_geo.types import SceneGrid
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from owl_geo.errors import SourceError
+from owl_geo.ground.gathering import windows_at
 from owl_geo.ground.tiling import Chunk
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.bands import Band
@@ -26,13 +26,13 @@ def cut(pixels: Pixels, bands: Sequence[Band], windows: Windows) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):  # such pixels are filled below
         parts = []
         for numbers, values in pixels.parts:
-            at = np.moveaxis(sliding_window_view(values, (size, size), axis=(1, 2)), 0, 2)
-            own = values_in(at[row, col], [bands[number] for number in numbers])
+            raw = windows_at(values, row, col, size)
+            own = values_in(raw, [bands[number] for number in numbers])
             parts.append((numbers, own.astype(np.float32, copy=False)))
     patches = _together(parts, len(bands))
     _scale(patches, bands)
     if pixels.valid is not None:
-        valid = sliding_window_view(pixels.valid, (size, size))[row, col]
+        valid = windows_at(pixels.valid[None], row, col, size)[:, 0]
         holed = np.flatnonzero(~valid.all(axis=(1, 2)))
         if not valid[holed].any(axis=(1, 2)).all():
             raise SourceError(

@@ -17,10 +17,11 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from owl_geo.disk.suffixes import PARQUET
 from owl_geo.errors import Fault, SourceError, where_instead
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.cut_off import cut_off, is_known_whole
 from owl_geo.ground.netcdf_places import misplaced_netcdf
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixels, misplaced
+from owl_geo.ground.transformations import transformer
 from owl_geo.settings.paths import is_local
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, is_land_mask
 from owl_geo.sources.band_words import read_words

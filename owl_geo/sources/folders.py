@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from owl_geo.errors import SourceError
+from owl_geo.ground.crs import same_crs
 from owl_geo.ground.grid import bounds
-from owl_geo.ground.projections import same_crs
 from owl_geo.sources.arrays.layout import ARRAYS, holds_arrays
 from owl_geo.sources.bands import Band, doubtful_files
 from owl_geo.sources.files import CUBE, looks_like_cube, read_bands

@@ -10,10 +10,9 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio._path import _parse_path, _vsi_path
-from rasterio.windows import Window
 
 from owl_geo.errors import OwlError, SourceError
-from owl_geo.ground.raster_files import UNREADABLE
+from owl_geo.ground.raster_files import UNREADABLE, spread_windows
 from owl_geo.settings.sources import ViewSettings
 from owl_geo.sources.bands import Band
 from owl_geo.sources.files import open_raster
@@ -141,12 +140,8 @@ def _sample(dataset: rasterio.DatasetReader, numbers: Sequence[int]) -> list[NDA
     if dataset.overviews(numbers[0]) or max(height, width) <= _SMALL:
         how: list[dict[str, Any]] = [{"out_shape": (min(height, _SAMPLE), min(width, _SAMPLE))}]
     else:
-        tall, wide = min(height, _WINDOW), min(width, _WINDOW)
-        rows, cols = (
-            np.unique(np.linspace(0, size - edge, _WINDOWS).astype(int)).tolist()
-            for size, edge in ((height, tall), (width, wide))
-        )
-        how = [{"window": Window(col, row, wide, tall)} for row in rows for col in cols]
+        windows = spread_windows(height, width, _WINDOW, _WINDOWS)
+        how = [{"window": window} for window in windows]
     # bands may differ in type
     parts = ((dataset.read(n, masked=True, **part).compressed() for part in how) for n in numbers)
     return [np.concatenate(list(of_band)).astype(np.float64) for of_band in parts]

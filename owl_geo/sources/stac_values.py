@@ -20,6 +20,7 @@ from owl_geo.ground.raster_files import UNREADABLE
 from owl_geo.sources.bands import common_name, unpadded
 from owl_geo.sources.files import open_raster
 from owl_geo.sources.sensors import SENTINEL_2
+from owl_geo.types import BoolArray
 from owl_geo.wording import per_cent
 
 _log = logging.getLogger("owl_geo")
@@ -283,8 +284,17 @@ def _sample(band: _StatedBand) -> _Sample | None:
         return None
     # Sentinel-2's no data, whether or not the item says so
     valid &= pixels != (0 if nodata == "own" else nodata)
+    if shape != dataset.shape:  # the overviews of a JPEG 2000 blend what is missing into the rim
+        valid = _without_rim(valid)
     some = pixels[valid].astype(np.float64)
     return _Sample(some, terms != (1.0, 0.0)) if some.size else None
+
+
+def _without_rim(valid: BoolArray) -> BoolArray:
+    """Return which valid pixels ``(height, width)`` have no other ones around them."""
+    padded = np.pad(valid, 1, mode="edge")
+    rows = padded[:-2] & padded[1:-1] & padded[2:]
+    return rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
 
 
 def columns(values: Sequence[PixelValues]) -> Iterator[tuple[str, tuple[Stated, ...] | None]]:

@@ -28,8 +28,9 @@ from owl_geo.concepts.rasters import extent as raster_extent
 from owl_geo.concepts.sites import CLASS_COLUMNS, crossed, holding, pieces_of, why_not_alike
 from owl_geo.concepts.values import has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
-from owl_geo.ground.projections import around_the_earth, reproject, turned
+from owl_geo.ground.crs import around_the_earth, turned
 from owl_geo.ground.raster_files import is_raster
+from owl_geo.ground.transformations import reproject
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings.concepts import LayerSettings

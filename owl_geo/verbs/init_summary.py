@@ -11,7 +11,7 @@ from pyproj import CRS
 
 from owl_geo.concepts.table import describe, with_share
 from owl_geo.features.statistics import has_no_index
-from owl_geo.ground.projections import around_the_earth, crs_of
+from owl_geo.ground.crs import around_the_earth, crs_of
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.band_choice import explained

@@ -18,7 +18,7 @@ from owl_geo.acquisition.candidates import Scores
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import ConfigError, RunError, check_number, check_texts
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import check_output

@@ -14,8 +14,8 @@ import numpy as np
 
 from owl_geo.concepts.osm_files import SUFFIXES
 from owl_geo.errors import LayerError, OwlError, where_instead
+from owl_geo.ground.crs import crs_of
 from owl_geo.ground.pixels import all_pixel_metres
-from owl_geo.ground.projections import crs_of
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.settings import owl_toml
 from owl_geo.settings.class_names import check_new_classes

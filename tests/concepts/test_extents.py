@@ -11,7 +11,8 @@ from pyproj import Geod
 
 from owl_geo.concepts.extents import Bounds, Extent, check, touched_scenes
 from owl_geo.errors import LayerError
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
+from owl_geo.ground.transformations import transformer
 
 WEST, NORTH = ORIGIN  # a scene has 4 x 4 patches of 100 m
 

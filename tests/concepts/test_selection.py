@@ -11,7 +11,7 @@ from owl_geo.concepts.filters import TagFilter
 from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.selection import Selection
 from owl_geo.errors import LayerError
-from owl_geo.ground.projections import crs_of
+from owl_geo.ground.crs import crs_of
 
 POINTS = [shapely.Point(x, 0) for x in range(5)]
 

@@ -19,9 +19,10 @@ from owl_geo.concepts.areas import PolygonLayer, shares
 from owl_geo.concepts.layers import load
 from owl_geo.errors import LayerError, OwlError
 from owl_geo.ground.accuracy import warn_if_inaccurate
-from owl_geo.ground.projections import best_transformation, crs_of, leads_nowhere, reproject
+from owl_geo.ground.crs import crs_of, leads_nowhere
 from owl_geo.ground.raster_files import open_layer
 from owl_geo.ground.tiling import tile
+from owl_geo.ground.transformations import best_transformation, reproject
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.concepts import LayerSettings
 from owl_geo.sources.area import AreaOfInterest

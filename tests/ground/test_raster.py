@@ -13,11 +13,12 @@ from rasterio.warp import transform
 from rasters import ORIGIN, UTM, coordinates, write_raster
 
 from owl_geo.errors import LayerError
+from owl_geo.ground.crs import crs_of
 from owl_geo.ground.footprints import off_the_map
 from owl_geo.ground.grid import to_xy
-from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import AlignedRaster, _reach, coverage
 from owl_geo.ground.raster_files import values_of
+from owl_geo.ground.transformations import reproject
 from owl_geo.types import SceneGrid
 
 GRID = SceneGrid("s", UTM, (10.0, 0.0, ORIGIN[0], 0.0, -10.0, ORIGIN[1]), 32, 32)

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio import Affine
 from rasterio.control import GroundControlPoint
+from rasterio.enums import Resampling
 from rasters import coordinates, write_raster
 
 from owl_geo.errors import LayerError, SourceError
@@ -64,11 +66,23 @@ def test_the_values_of_a_raster_are_those_that_are_data(tmp_path: Path) -> None:
 
 
 def test_a_large_raster_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raster_files, "_SAMPLE", 16)
+    monkeypatch.setattr(raster_files, "_SMALL", 16)
+    monkeypatch.setattr(raster_files, "_WINDOW", 4)
     values = np.kron(np.array([[1, 2], [2, 2]]), np.ones((64, 64)))[None].astype("uint8")
     path = write_raster(tmp_path / "r.tif", values)
     assert value_shares(str(path), (1, 2)) == {1: 0.25, 2: 0.75}
     assert values_of(str(path)).tolist() == [1, 2]
+
+
+def test_averages_in_overviews_are_no_values(tmp_path: Path) -> None:
+    values = np.where(np.add.outer(np.arange(4200) // 7, np.arange(4200) // 9) % 2, 4, 6)
+    path = write_raster(tmp_path / "r.tif", values[None].astype("uint8"))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.build_overviews([2, 4], Resampling.average)
+    assert values_of(str(path)).tolist() == [4, 6]
+    copied = tmp_path / "r.jp2"  # as Sentinel-2's scene classes come
+    rasterio.shutil.copy(path, copied, driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES")
+    assert values_of(str(copied)).tolist() == [4, 6]
 
 
 def test_what_is_a_raster(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from pyproj import CRS
 from scene_windows import pool_of
 
 from owl_geo.ground.blocks import Blocks
-from owl_geo.ground.projections import crs_of, metres_from_earth_centre, transformer
+from owl_geo.ground.crs import crs_of
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.squares import Cells, Squares, _common_area, _farthest, seen_from_above
+from owl_geo.ground.transformations import metres_from_earth_centre, transformer
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.types import BoolArray, SceneGrid
 

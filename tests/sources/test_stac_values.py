@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio.shutil
 from rasters import write_raster
 
 from owl_geo.errors import SourceError
@@ -153,6 +154,19 @@ def test_a_baseline_has_several_spellings(
 ) -> None:
     item = write_item(tmp_path, "x", 3000, {}, properties, nodata=0)
     assert mean_of(item)[0] == pytest.approx(3000 - taken, abs=9)
+
+
+def test_blended_pixels_at_the_rim_of_a_tile_do_not_count(tmp_path: Path) -> None:
+    """Overviews of a JPEG 2000 are averages, of what is missing too: a corner has little else."""
+    item = write_item(tmp_path, "x", 1100, {}, {"s2:processing_baseline": "05.09"})
+    diagonal = np.add.outer(np.arange(2100), np.arange(2100))
+    corner = np.where(diagonal > 2 * 2100 - 180, 1100, 0).astype("uint16")
+    tile = write_raster(tmp_path / "tile.tif", corner[None], nodata=0)
+    rasterio.shutil.copy(
+        tile, tmp_path / "x.jp2", driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES"
+    )
+    item.write_text(item.read_text(encoding="utf-8").replace("x.tif", "x.jp2"), encoding="utf-8")
+    assert mean_of(item)[0] == 100
 
 
 def test_a_band_that_is_called_by_its_colour_has_the_offset_of_its_baseline(tmp_path: Path) -> None:

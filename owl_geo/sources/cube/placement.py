@@ -13,7 +13,8 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.projections import GEOGRAPHIC, geodetic_of, is_in_metres, transformer, turned
+from owl_geo.ground.crs import GEOGRAPHIC, geodetic_of, is_in_metres, turned
+from owl_geo.ground.transformations import transformer
 from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting, role_by_units
 from owl_geo.sources.cube.opening import UNREADABLE, reason
 from owl_geo.sources.cube.places import (

@@ -17,7 +17,8 @@ from pyproj import CRS, Proj
 from scipy.spatial import cKDTree
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.crs import GEOGRAPHIC, crs_of
+from owl_geo.ground.transformations import transformer
 from owl_geo.sources.vectors.lattices import Lattice, lattices_of, named, taken
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 

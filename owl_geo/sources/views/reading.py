@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from owl_geo.ground.crs import crs_of, place_of, turns_of
+from owl_geo.ground.gathering import windows_at
 from owl_geo.ground.grid import bounds, to_xy
-from owl_geo.ground.projections import crs_of, place_of, reproject, turns_of
 from owl_geo.ground.tiling import Chunk, chunks
+from owl_geo.ground.transformations import reproject
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.chunked import Pixels
 from owl_geo.sources.embeddings import values_in
@@ -68,12 +69,9 @@ class _Rectangle:
     def cut(self, windows: Windows) -> Seen:
         """Return what is seen of windows that lie in it."""
         size = windows.patch_size
-        at = windows.row_off - self.row, windows.col_off - self.col
-        seen = Seen.nothing(len(windows), len(self.values), size)
-        seen.valid[:] = sliding_window_view(self.valid, (size, size))[at]
-        for band, plane in enumerate(self.values):
-            seen.values[:, band] = sliding_window_view(plane, (size, size))[at]
-        return seen
+        row, col = windows.row_off - self.row, windows.col_off - self.col
+        valid = windows_at(self.valid[None], row, col, size)[:, 0]
+        return Seen(windows_at(self.values, row, col, size), valid)
 
 
 class ViewReader:
