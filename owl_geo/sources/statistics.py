@@ -13,6 +13,8 @@ from owl_geo.types import EMBEDDING, OF_SCENE, AnyArray, BandStatistics, FloatAr
 _log = logging.getLogger("owl_geo")
 
 _FEWEST_PIXELS = 16  # of a patch: of fewer, all may well be alike
+_FEWEST_PATCHES = 4  # of a scene: of fewer, a median says little
+_FAR = 1000.0  # times as large: values measure another thing, or the same in other units
 _SHOWN = 4  # values in a message
 _EMPTY = (0.01, 0.9)  # share of patches without any contrast: more is how the image is
 _NORMAL_IQR = 1.349  # interquartile range of a normal distribution with standard deviation 1
@@ -32,6 +34,7 @@ def band_statistics(
     values = read_at(source, chosen)
     if not _warn_of_empty(source, chosen, values):
         _warn_of_stand_ins(source, values)
+    _warn_of_unlike_scenes(source, chosen, values)
     known = known_bands_of(source)
     origins = tuple(band.origin for band in known)
     has_views = any(origin != OF_SCENE for origin in origins)
@@ -124,6 +127,43 @@ def _warn_of_stand_ins(source: PatchSource, values: FloatArray) -> None:
                 *(source.bands[band], found, found.value),
             )
             return
+
+
+def _warn_of_unlike_scenes(source: PatchSource, chosen: IntArray, values: FloatArray) -> None:
+    """Warn where the values of two scenes cannot measure one thing, by their medians.
+
+    That is where those of all bands are a thousand times as large, as reflectance times 10,000
+    beside reflectance, or negative beside positive, as radar in decibels beside intensity. A single
+    band may be heights, of a coast and of mountains.
+    """
+    own = [i for i in _own_bands(source) if known_bands_of(source)[i].common != EMBEDDING]
+    scenes = source.index["scene"].iloc[chosen].to_numpy()
+    names, counts = np.unique(scenes.astype(str), return_counts=True)
+    if len(own) < 2 or len(names) < 2:
+        return
+    medians = {
+        name: np.median(_pixels(values[scenes == name][:, own]), axis=1)
+        for name, count in zip(names.tolist(), counts.tolist(), strict=True)
+        if count >= _FEWEST_PATCHES
+    }
+    if len(medians) < 2:
+        return
+    least, most = (
+        find(medians, key=lambda name: float(medians[name].mean())) for find in (min, max)
+    )
+    low, high = medians[least], medians[most]
+    if (low < 0).all() and (high > 0).all():
+        how = "negative and of the other positive, as decibels are beside intensities"
+    elif (low > 0).all() and (high > _FAR * low).all():
+        how = "less than a thousandth of those of the other"
+    else:
+        return
+    _log.warning(
+        "scene %r (median %.3g) and scene %r (%.3g) measure no one thing: in all bands, values of "
+        "the first are %s; bring both to one unit, for example with scale and offset of one in "
+        "owl.toml",
+        *(least, low[0], most, high[0], how),
+    )
 
 
 def _may_look_empty(source: PatchSource) -> bool:

@@ -849,6 +849,32 @@ def test_pixels_far_from_all_others_are_said(
     assert not caplog.text
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset", "bands", "says"),
+    [
+        (10_000, 0, 2, "less than a thousandth"),  # reflectance, and as Earth Engine has it
+        (-20, 0, 2, "negative and of the other positive"),
+        (30, 0, 2, ""),  # sunny beside dark
+        (10_000, 0, 1, ""),  # heights
+    ],
+)
+def test_scenes_whose_values_measure_another_thing_are_said(
+    scale: float,
+    offset: float,
+    bands: int,
+    says: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    values = np.random.default_rng(0).uniform(0.05, 0.4, (bands, 32, 32)).astype("float32")
+    one = write_raster(tmp_path / "one.tif", values)
+    there = rasterio.Affine(10, 0, 501_000, 0, -10, 5_000_000)
+    other = write_raster(tmp_path / "other.tif", values * scale + offset, transform=there)
+    band_statistics(GeoTiffSource([one, other], patch_size=8), np.random.default_rng(0))
+    assert ("measure no one thing" in caplog.text) == bool(says)
+    assert says in caplog.text
+
+
 def test_one_band_or_an_image_without_contrast_may_be_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
