@@ -52,8 +52,12 @@ def band_statistics(
     return statistics
 
 
-def look_for_empty(source: PatchSource, rng: np.random.Generator, *, n_patches: int = 256) -> None:
+def look_for_empty(
+    source: PatchSource, before: BandStatistics, rng: np.random.Generator, *, n_patches: int = 256
+) -> None:
     """Warn as ``band_statistics`` does, of patches that join those of which statistics are known.
+
+    ``before`` are these statistics, of the same bands without those of views.
 
     Raises SourceError where one of those that are looked at cannot be read.
     """
@@ -62,6 +66,7 @@ def look_for_empty(source: PatchSource, rng: np.random.Generator, *, n_patches: 
         values = read_at(source, chosen)
         if not _warn_of_empty(source, chosen, values):
             _warn_of_stand_ins(source, values)
+        _warn_of_unlike_scenes(source, chosen, values, before)
 
 
 def _some(source: PatchSource, rng: np.random.Generator, n_patches: int) -> IntArray:
@@ -129,28 +134,32 @@ def _warn_of_stand_ins(source: PatchSource, values: FloatArray) -> None:
             return
 
 
-def _warn_of_unlike_scenes(source: PatchSource, chosen: IntArray, values: FloatArray) -> None:
+def _warn_of_unlike_scenes(
+    source: PatchSource,
+    chosen: IntArray,
+    values: FloatArray,
+    before: BandStatistics | None = None,
+) -> None:
     """Warn where the values of two scenes cannot measure one thing, by their medians.
 
     That is where those of all bands are a thousand times as large, as reflectance times 10,000
     beside reflectance, or negative beside positive, as radar in decibels beside intensity. A single
-    band may be heights, of a coast and of mountains.
+    band may be heights, of a coast and of mountains. ``before`` are the statistics of the run that
+    the scenes join.
     """
-    own = [i for i in _own_bands(source) if known_bands_of(source)[i].common != EMBEDDING]
-    scenes = source.index["scene"].iloc[chosen].to_numpy()
-    names, counts = np.unique(scenes.astype(str), return_counts=True)
-    if len(own) < 2 or len(names) < 2:
+    known = known_bands_of(source)
+    own = [i for i in _own_bands(source) if known[i].common != EMBEDDING]
+    if len(own) < 2:
         return
-    medians = {
-        name: np.median(_pixels(values[scenes == name][:, own]), axis=1)
-        for name, count in zip(names.tolist(), counts.tolist(), strict=True)
-        if count >= _FEWEST_PATCHES
-    }
+    scenes = source.index["scene"].iloc[chosen].to_numpy().astype(str)
+    medians = {} if before is None else {"the run": before.median[own]}
+    for name in np.unique(scenes).tolist():
+        of_scene = values[scenes == name][:, own]
+        if len(of_scene) >= _FEWEST_PATCHES:
+            medians[f"scene {name!r}"] = np.median(_pixels(of_scene), axis=1)
     if len(medians) < 2:
         return
-    least, most = (
-        find(medians, key=lambda name: float(medians[name].mean())) for find in (min, max)
-    )
+    least, most = (find(medians, key=lambda one: float(medians[one].mean())) for find in (min, max))
     low, high = medians[least], medians[most]
     if (low < 0).all() and (high > 0).all():
         how = "negative and of the other positive, as decibels are beside intensities"
@@ -159,9 +168,8 @@ def _warn_of_unlike_scenes(source: PatchSource, chosen: IntArray, values: FloatA
     else:
         return
     _log.warning(
-        "scene %r (median %.3g) and scene %r (%.3g) measure no one thing: in all bands, values of "
-        "the first are %s; bring both to one unit, for example with scale and offset of one in "
-        "owl.toml",
+        "%s (median %.3g) and %s (%.3g) measure no one thing: in all bands, values of the first "
+        "are %s; bring both to one unit, for example with scale and offset of a scene in owl.toml",
         *(least, low[0], most, high[0], how),
     )
 
