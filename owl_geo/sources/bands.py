@@ -110,7 +110,7 @@ def described(text: str) -> str | None:
     names = set()
     text = _PIXELS_AND_DAYS.sub("", text)
     for part in (text, *re.split(r"[(),:/]|\s-\s", text)):
-        part = BEHIND.sub("", part.strip())
+        part = BEHIND.sub("", part.strip().casefold())
         words = re.split(r"[\s_-]+", part.strip().casefold())
         plain = [word for word in words if word not in _FILLERS and code_in(word) is None]
         # the number behind "band" counts: "Band 4 red"

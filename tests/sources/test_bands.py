@@ -148,7 +148,7 @@ def test_tags_that_name_the_satellite(tmp_path: Path) -> None:
         ("SWIR 1 (B11)", "swir1"),
         ("Band 4 red", "red"),
         ("250m 16 days NIR reflectance", "nir"),
-        ("red_median", "red"),
+        ("Red_Median", "red"),
         ("nir_p25", "nir"),
         ("red_stdDev", None),
         ("Deep Blue", "coastal"),  # of Pleiades Neo
