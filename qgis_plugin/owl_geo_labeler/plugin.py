@@ -17,7 +17,7 @@ from .dock import LabelDock
 from .drop import BatchDrop
 from .errors import NoBatch, Problem
 from .labelling import Labelling
-from .layer_tree import add_batch
+from .layer_tree import add_batch, put_away_old
 from .lingering import Lingering
 from .linked import LinkedMaps
 from .linked_dock import LinkedDock
@@ -200,6 +200,8 @@ class OwlGeoPlugin(QObject):
         project = QgsProject.instance()
         was_empty = not project.mapLayers()
         add_batch(batch.layer, batch.round, folder)
+        if put_away_old(batch.layer, folder):
+            self._iface.mapCanvas().clearCache()  # which holds their images
         if was_empty:
             # a batch over several CRSs is in degrees, where square patches are not square
             crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)

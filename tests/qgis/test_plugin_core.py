@@ -539,6 +539,44 @@ def test_what_the_user_placed_or_switched_off_stays_so(plugin, two_rounds):
     assert not root.findLayers()[0].itemVisibilityChecked()
 
 
+def test_old_batches_are_hidden_once_and_shown_when_opened(plugin, two_rounds, monkeypatch):
+    from owl_geo_labeler import layer_tree
+
+    def visible():
+        nodes = QgsProject.instance().layerTreeRoot().findLayers()
+        return [n.itemVisibilityChecked() for n in nodes if n.name().startswith("batch ")]
+
+    first, second = two_rounds
+    plugin.open(first)
+    plugin.open(second)
+    assert visible() == [True, True]
+    monkeypatch.setattr(layer_tree, "_SHOWN_BATCHES", 1)
+    plugin.open(second)
+    assert visible() == [True, False]
+    QgsProject.instance().layerTreeRoot().findLayers()[1].setItemVisibilityChecked(True)
+    plugin.open(second)
+    assert visible() == [True, True]  # somebody wants to see it
+    QgsProject.instance().layerTreeRoot().findLayers()[1].setItemVisibilityChecked(False)
+    plugin.open(first)
+    assert visible() == [True, True]
+    plugin.open(second)
+    assert visible() == [True, False]
+
+
+def test_the_group_of_a_run_that_was_moved_takes_its_next_batch(plugin, two_rounds):
+    run = two_rounds[0].parents[2]
+    plugin.open(two_rounds[0])
+    (group,) = QgsProject.instance().layerTreeRoot().findGroups()
+    group.setCustomProperty("owl_geo_run", str(run.with_name("before")))  # as in a saved project
+    plugin.open(two_rounds[1])
+    (named,) = tree()
+    assert [layer[-3:] for layer in named[1:3]] == ["001", "000"]
+    group.setCustomProperty("owl_geo_run", str(run.parent))  # of another run, which is there
+    third = shutil.copytree(two_rounds[1].parent, run / "rounds" / "002") / "batch.gpkg"
+    plugin.open(third)
+    assert len(tree()) == 2
+
+
 def bands(name):
     (layer,) = QgsProject.instance().mapLayersByName(name)
     renderer = layer.renderer()
