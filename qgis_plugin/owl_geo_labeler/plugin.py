@@ -339,8 +339,10 @@ class OwlGeoPlugin(QObject):
             self._review.show()
             return
         is_answering, before = self.rounds.is_answering, self.labelling
+        late = self.rounds.late_answers
         self.open(place, run, takes_keyboard=not types_elsewhere(self.dock))
         if is_answering and self.labelling is not before:
+            self.labelling.carry_over(late)
             self.labelling.wait_for_eyes()
 
     # --- menu and docks ---------------------------------------------------------------------------
