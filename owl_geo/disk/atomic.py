@@ -105,11 +105,11 @@ def writing_file(target: Path, *, shared: bool = False, parents: bool = True) ->
     """Yield a hidden path beside ``target`` to write to, then rename it, replacing any old file.
 
     The suffix is the target's, because GDAL derives the format from it. Each process and thread
-    writes a file of its own, and the last to end has the target; what a killed one leaves goes a day
-    later. With ``shared``, all would write the same: ``clear_partials`` removes what a killed one
-    leaves, and who is overtaken is content with the target. Without ``parents``, the folder is made if
-    need be, but not those around it: a run is not made again where it was moved or deleted. Raises
-    RunError if the disk is full or the folder cannot be written.
+    writes a file of its own, and the last to end has the target; what a killed one leaves goes a
+    day later. With ``shared``, all would write the same: ``clear_partials`` removes what a killed
+    one leaves, and who is overtaken is content with the target. Without ``parents``, the folder is
+    made if need be, but not those around it: a run is not made again where it was moved or deleted.
+    Raises RunError if the disk is full or the folder cannot be written.
     """
     with disk_errors(target):
         target.parent.mkdir(parents=parents, exist_ok=True)

@@ -38,7 +38,7 @@ def naming(bands: Sequence[str], *, further: bool = False) -> str:
 
 
 def taking(path: object) -> str:
-    """Return how to take a file or folder: ``--scene PATH``, or as the ``path`` of a view's scene."""
+    """Return how to take a file or folder: by an option, or as the ``path`` of a view's scene."""
     view = _VIEW.get()
     if view is None:
         return f"--scene {path}"

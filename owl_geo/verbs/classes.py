@@ -38,8 +38,8 @@ def add_class(run: AnyRun, name: str) -> ClassAdded:
     the class first, so that a command that was killed can be repeated. For the same reason, it is
     no error if the class is the run's newest, behind the two that a run has at least.
 
-    Raises ConfigError for a name that cannot be a class, or is another one; RunError where owl.toml has
-    been edited since the run was made, or the database does not allow it. The run is then as it
+    Raises ConfigError for a name that cannot be a class, or is another one; RunError where owl.toml
+    has been edited since the run was made, or the database does not allow it. The run is then as it
     was.
     """
     check_text("name", name)

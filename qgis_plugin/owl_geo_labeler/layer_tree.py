@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -161,7 +160,7 @@ def _group_of(run: Path) -> QgsLayerTreeGroup:
 def _has_moved(group: QgsLayerTreeGroup, run: Path) -> bool:
     """Whether a group is of a run that was elsewhere when the project was saved."""
     mark = group.customProperty(_RUN)
-    if not mark or os.path.exists(mark):
+    if not mark or Path(mark).exists():
         return False
     batches = (node.layer() for node in group.findLayers() if _number(node, _LEVEL) == BATCH)
     return any(run in Path(layer.source().partition("|")[0]).parents for layer in batches)
