@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from qgis.core import (
@@ -159,11 +160,13 @@ def _group_of(run: Path) -> QgsLayerTreeGroup:
 
 def _has_moved(group: QgsLayerTreeGroup, run: Path) -> bool:
     """Whether a group is of a run that was elsewhere when the project was saved."""
-    mark = group.customProperty(_RUN)
-    if not mark or Path(mark).exists():
-        return False
+    mark, is_gone = group.customProperty(_RUN), False
+    with suppress(OSError):  # a share that is disconnected is not gone
+        is_gone = bool(mark) and not Path(mark).exists()
     batches = (node.layer() for node in group.findLayers() if _number(node, _LEVEL) == BATCH)
-    return any(run in Path(layer.source().partition("|")[0]).parents for layer in batches)
+    return is_gone and any(
+        run in Path(layer.source().partition("|")[0]).parents for layer in batches
+    )
 
 
 def _insert(
