@@ -35,6 +35,9 @@ class OfRaster(ConceptKind[RasterConcept]):
             rasters.warn_of_several_bands(path, "band of the concept in owl.toml sets another")
         # whole scenes: a raster is read in strips as wide as the scene
         if self.settings.reduce == "mean":
+            scenes = [scene.windows for scene in work.pool.scenes]
+            rasters.warn_of_a_large_scale(path, band)
+            rasters.warn_of_undeclared(path, scenes, band=band)
             return work.fill(np.nan, partial(_mean, path, band), scenes_whole=True)
         majority = partial(_majority, path, band, self.settings.names)
         return work.fill(UNKNOWN, majority, scenes_whole=True)

@@ -24,7 +24,8 @@ from owl_geo.ground.grid import pixel_of, to_xy
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import band_names, open_layer, values_of
 from owl_geo.ground.raster_files import extent as bounds_of
-from owl_geo.ground.raster_view import Scaling
+from owl_geo.ground.raster_view import Scaling, may_divide
+from owl_geo.ground.stand_ins import stand_in
 from owl_geo.ground.tiling import strips
 from owl_geo.ground.transformations import reproject
 from owl_geo.ground.windows import Windows
@@ -34,6 +35,8 @@ from owl_geo.wording import counted
 _log = logging.getLogger("owl_geo")
 
 _PIXELS_AT_ONCE = 8_000_000
+# For values that stand for missing data, of scenes, of windows in each, and of each part of these.
+_SCENES_LOOKED_AT, _ROWS_LOOKED_AT, _PIXELS_LOOKED_AT = 4, 5, 100_000
 _SHOWN = 20  # how many values of a raster a message lists
 _NEARLY = 0.05  # of a scene's pixel, or a part of it: edges that lie so near to each other are one
 _MOST_REFINED = 8  # at most 64 samples represent one pixel of the scene
@@ -132,6 +135,47 @@ def warn_of_several_bands(path: str, what_to_do: str) -> None:
             len(names),
             shown,
             what_to_do,
+        )
+
+
+def warn_of_undeclared(path: str, scenes: Sequence[Windows], *, band: int = 1) -> None:
+    """Warn where pixels that seem to be missing have a part in a mean, since no header says so.
+
+    Some windows of the first scenes are looked at. Raises LayerError where the raster cannot be
+    read.
+    """
+    looked_at: list[AnyArray] = []
+    for windows in scenes[:_SCENES_LOOKED_AT]:
+        rows = np.unique(windows.row_off)
+        some = rows[np.linspace(0, len(rows) - 1, _ROWS_LOOKED_AT).astype(np.int64)]
+        some_windows = windows.take(np.flatnonzero(np.isin(windows.row_off, some)))
+        for _, values, valid in _pixels(path, some_windows, band):
+            found = values[valid]
+            looked_at.append(found[:: max(len(found) // _PIXELS_LOOKED_AT, 1)])
+    odd = stand_in(np.concatenate(looked_at))
+    if odd is not None:
+        _log.warning(
+            "%s: of the pixels that were looked at, %s, and count in the mean; if data are missing "
+            "there, declare it, for example with gdal_edit.py -a_nodata %.9g",
+            *(path, odd, odd.value),
+        )
+
+
+def warn_of_a_large_scale(path: str, band: int = 1) -> None:
+    """Warn where pixels are multiplied by a scale that they were probably to be divided by.
+
+    Raises LayerError if the raster cannot be opened.
+    """
+    with open_layer(path) as dataset:
+        if band > dataset.count:  # which is told where it is read
+            return
+        scale, dtype = Scaling.of(dataset, band).scale, dataset.dtypes[band - 1]
+    if may_divide(scale, dtype):
+        _log.warning(
+            "%s: pixels are multiplied by %g, as the file's scale says; if they are to be divided "
+            "by it, as those of MODIS' vegetation indices are, correct it, for example with "
+            "gdal_edit.py -scale %g",
+            *(path, scale, 1 / scale),
         )
 
 

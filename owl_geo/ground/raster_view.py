@@ -21,8 +21,18 @@ from owl_geo.errors import LayerError
 from owl_geo.ground.grid import to_xy
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
+_LARGE = 100.0  # hardly a scale of whole numbers, more likely what to divide them by
+
 # From this many pixels of a raster in one of the grid on, several of them are to be blended.
 _FINER = 1.05
+
+
+def may_divide(scale: float, dtype: str) -> bool:
+    """Return whether pixels were probably meant to be divided by a scale, not multiplied.
+
+    So it is with the 10,000 of MODIS' vegetation indices, which GDAL hands on as it is.
+    """
+    return abs(scale) >= _LARGE and bool(np.issubdtype(np.dtype(dtype), np.integer))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pyogrio
 import shapely
 from pyproj import CRS
@@ -37,7 +38,9 @@ _CHUNK = 2**20
 _LATIN = "ISO-8859-1"
 _DELIMITERS = (",", ";", "\t", "|")
 
-_TOPOLOGY = "TopoJSON"  # GDAL's driver
+# GDAL's drivers
+_TOPOLOGY = "TopoJSON"
+_JSON = ("GeoJSON", "GeoJSONSeq")
 
 _DEGREES = (
     ("longitude", "latitude"),
@@ -143,7 +146,18 @@ def read(
             elif _lacks_crs(table) and crs is None and _info(source.path)["driver"] == _TOPOLOGY:
                 # its specification has no CRS, and maps are drawn by it in pixels too
                 table = _in_degrees(table)
+            elif _is_taken_for_degrees(table) and _info(source.path)["driver"] in _JSON:
+                # a file that says no CRS is in degrees, says the specification; this one is not
+                table = table.set_crs(None, allow_override=True)
     return table.set_crs(crs) if crs is not None and _lacks_crs(table) else table
+
+
+def _is_taken_for_degrees(table: gpd.GeoDataFrame) -> bool:
+    """Return whether a table is in EPSG:4326, and none of its coordinates can be degrees."""
+    if not isinstance(table, gpd.GeoDataFrame) or table.crs is None or table.crs != "EPSG:4326":
+        return False
+    least = np.nanmin(np.abs(table.bounds.to_numpy()), axis=0, initial=np.inf)
+    return bool((np.isfinite(least) & (least > 360)).any())
 
 
 def _lacks_crs(table: gpd.GeoDataFrame) -> bool:

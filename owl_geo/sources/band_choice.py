@@ -282,8 +282,8 @@ def _find(bands: Sequence[Band], word: str, where: str, *, are_positions: bool) 
         lambda band: common == "nir" and band.common == "nir08",
         # B04 of HLS.S30.T32TNT.2023166T103629.v2.0.B04
         lambda band: unpadded(band.name).endswith(f".{plain}"),
-        # B04 of T31TFM_20230616T103629_B04_10m
-        lambda band: unpadded(without_ending(band.name)).endswith((f"_{plain}", f"-{plain}")),
+        # B04 of T31TFM_20230616T103629_B04_10m, and of B04_median
+        lambda band: f"_{unpadded(without_ending(band.name))}".endswith((f"_{plain}", f"-{plain}")),
     )
     several: list[Band] = []
     for rule in rules:

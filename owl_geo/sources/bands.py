@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from owl_geo.sources.sensors import SENTINEL_2, by_code, code_in, sensor_of
+from owl_geo.sources.sensors import BEHIND, SENTINEL_2, by_code, code_in, sensor_of
 from owl_geo.sources.wavelengths import by_wavelength, fits, wavelength_in
 from owl_geo.types import SceneGrid
 
@@ -57,10 +57,14 @@ _ALIASES = {
     "aerosol": "coastal",
     "coastalaerosol": "coastal",
     "coastalblue": "coastal",
+    "deepblue": "coastal",  # of Pleiades Neo
     "ultrablue": "coastal",
     "nearinfrared": "nir",
+    "nearir": "nir",
+    "nir1": "nir",  # of WorldView, and of Digital Earth Australia's Sentinel-2
     "nirnarrow": "nir08",
     "panchromatic": "pan",
+    "panchro": "pan",
     "rededge": "rededge1",
     "rededge071": "rededge1",
     "rededge075": "rededge2",
@@ -68,6 +72,7 @@ _ALIASES = {
     "swir16": "swir1",
     "swir22": "swir2",
     "lwir": "thermal",
+    "thermalinfrared": "thermal",
     "lwir11": "thermal",
     "xs1": "green",  # of SPOT
     "xs2": "red",
@@ -105,6 +110,7 @@ def described(text: str) -> str | None:
     names = set()
     text = _PIXELS_AND_DAYS.sub("", text)
     for part in (text, *re.split(r"[(),:/]|\s-\s", text)):
+        part = BEHIND.sub("", part.strip().casefold())
         words = re.split(r"[\s_-]+", part.strip().casefold())
         plain = [word for word in words if word not in _FILLERS and code_in(word) is None]
         # the number behind "band" counts: "Band 4 red"
@@ -113,6 +119,54 @@ def described(text: str) -> str | None:
         names.add(common_name(part) or common_name(" ".join(plain)))
     names.discard(None)
     return names.pop() if len(names) == 1 else None
+
+
+# Words before a common name by which it says something else: std_red is no red.
+_OF_SOMETHING_ELSE = re.compile(
+    r"std|sd|stdev|stddev|var|variance|count|n|num|diff|delta|change|error|unc\w*|mask|cloud\w*|"
+    r"dist\w*|slope|trend|phase|amplitude|weight|flags?"
+)
+
+
+def _end(word: str) -> str | None:
+    return word if word == "swir3" else common_name(word)  # see _by_order_of_swir
+
+
+def _by_last_words(names: Sequence[str]) -> list[str | None]:
+    """Return what bands are whose names end in it: red of ``site_red``, beside ``site_nir``.
+
+    One such name alone says nothing; several that differ in nothing else do.
+    """
+    split = [re.split(r"[\s_.-]+", BEHIND.sub("", name.strip().casefold())) for name in names]
+    ends: list[tuple[tuple[str, ...], str | None]] = []
+    for words in split:
+        tails = range(max(len(words) - 3, 1), len(words))
+        found = ((tuple(words[:i]), _end("".join(words[i:]))) for i in tails)
+        ends.append(next(((head, common) for head, common in found if common), ((), None)))
+    return [
+        common
+        if len({other for start, other in ends if start == head}) > 1
+        and not any(_OF_SOMETHING_ELSE.fullmatch(word) for word in head)
+        else None
+        for head, common in ends
+    ]
+
+
+def _by_order_of_swir(names: Sequence[str], words: Sequence[str | None]) -> list[str | None]:
+    """Return what bands are by their words, but for SWIR bands that are counted otherwise.
+
+    Where there is a third, 1 and 2 are not those of Landsat: those of Digital Earth Australia's
+    Sentinel-2 are 2 and 3, those of WorldView-3 and ASTER go on to 8 and 6.
+    """
+    counted = [re.search(r"swir[\s_-]?(\d)$", name.strip().casefold()) for name in names]
+    numbers = {int(found[1]) for found in counted if found}
+    if max(numbers, default=0) < 3:
+        return list(words)
+    known = {2: "swir1", 3: "swir2"} if numbers == {2, 3} else {}
+    return [
+        known.get(int(found[1])) if found and (word or found.start() == 0) else word
+        for found, word in zip(counted, words, strict=True)
+    ]
 
 
 def _by_letter(names: Sequence[str]) -> list[str | None]:
@@ -136,6 +190,7 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
     said = [band.description or band.name for band in bands]
     letters = _by_letter(said)
     words = [described(text) or letter for text, letter in zip(said, letters, strict=True)]
+    words = _by_order_of_swir(said, words)
     waves = by_wavelength(
         [None if word == "pan" else _centre(band) for band, word in zip(bands, words, strict=True)],
         [band.width for band in bands],
@@ -148,6 +203,8 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
         _common(band, wave, word, code)
         for band, wave, word, code in zip(bands, waves, words, codes, strict=True)
     ]
+    if not any(commons):
+        commons = _by_order_of_swir(names, _by_last_words(names))
     spoken = {
         band.path
         for band, common in zip(bands, commons, strict=True)

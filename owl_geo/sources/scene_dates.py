@@ -193,7 +193,8 @@ _DIGITS = re.compile(r"\d{6}")  # some in a row, as all of them have
 _MAXAR = re.compile(r"(?<![0-9A-Za-z])(\d\d)([A-Z]{3})(\d\d)\d{6}-[A-Z]\d", re.IGNORECASE)
 _ASTER = re.compile(r"(?<![0-9A-Za-z])AST_\w{2,3}_\d{3}(\d\d)(\d\d)(\d{4})\d{6}(?!\d)")
 _PLAIN = re.compile(
-    r"(?<![0-9A-Za-z])(\d{4})([-_.]?)(\d\d)\2(\d\d)(?=$|[^0-9A-Za-z]|T\d{4})", re.IGNORECASE
+    r"(?<![0-9A-Za-z])(\d{4})([-_.]?)(\d\d)\2(\d\d)(?=$|[^0-9A-Za-z]|T\d\d[-_:]?\d\d|Z(?![0-9A-Za-z]))",
+    re.IGNORECASE,
 )
 
 
@@ -212,7 +213,8 @@ def dates_of_products(name: str) -> frozenset[Date]:
 def dates_in_name(name: str) -> frozenset[Date]:
     """Return the dates in a name, ``2019-06-30``, ``2019_06_30`` or ``20190630``.
 
-    A letter or a digit beside it makes it something else, but for the time of a day.
+    A letter or a digit beside it makes it something else, but for the time of a day, or the Z of
+    UTC, as openEO writes it: ``openEO_2023-06-15Z``.
     """
     return _dates("-".join(found.group(1, 3, 4)) for found in _PLAIN.finditer(name))
 

@@ -119,10 +119,11 @@ SENSOR_TAG = re.compile(
 # not name ASTER.
 _WORDS = {
     "sentinel2": (
-        r"sentinel[-_ ]?2[abc]?|s2[abc](?:_\w*)?|t\d\d[a-z]{3}_\d{8}t\d{6}\w*|hls[._]s30"
+        r"sentinel[-_ ]?2[abc]?|s2[abc](?:_\w*)?|t\d\d[a-z]{3}_\d{8}t\d{6}\w*|hls[._]s30|"
+        r"ga_s2[abc]m"
     ),
-    "oli": r"landsat[-_ ]?0?[89]|l[co]0?[89](?:_\w*)?|oli(?:_tirs)?|hls[._]l30",
-    "tm": r"landsat[-_ ]?0?[457]|l[te]0?[457](?:_\w*)?|etm|tm",
+    "oli": r"landsat[-_ ]?0?[89]|l[co]0?[89](?:_\w*)?|oli(?:_tirs)?|hls[._]l30|ga_ls[89]c",
+    "tm": r"landsat[-_ ]?0?[457]|l[te]0?[457](?:_\w*)?|etm|tm|ga_ls[57][te]",
     "modis": r"modis|(?:mod|myd)(?:02|09|43)\w*|mcd43\w*",
     "modis_index": r"(?:mod|myd)13\w*",
     "cbers": r"cbers[-_]4a?[-_](?:mux|a?wfi|pan\d*m?|irs)(?:_\w*)?",
@@ -136,14 +137,20 @@ _SHORT = {"oli": r"l[89]", "tm": r"l[457]"}
 _LANDSAT_BAND = re.compile(r"s[rt]_b\d+", re.IGNORECASE)
 
 _CODE = re.compile(r"b0*(\d+)([a-z]?)")
-# Names that say "band" where others say "b": of CBERS, and of Landsat as ESPA made reflectance.
+# Names that say "band" where others say "b": of CBERS, of Landsat as ESPA made reflectance, and of
+# Digital Earth Australia.
 _SAYS_BAND = re.compile(
-    r"nadir_reflectance_band\d|(?:cbers|amazonia)_\w*_band\d+|(?:l\w*_)?(?:sr|toa)_band\d+"
+    r"nadir_reflectance_band\d|(?:cbers|amazonia)_\w*_band\d+|(?:l\w*_)?(?:sr|toa)_band\d+|"
+    r"ga_(?:ls\d[cte]|s2[abc]m)_.*_final_(?:nbart?_)?band\d+[a-z]?"
 )
+# What many images, or many dates, are reduced to while the values stay those of the band, as Earth
+# Engine puts it behind a band's name. A count or a spread is something else.
+_REDUCED = r"median|mean|min|max|first|last|mode|geomedian|medoid|p\d{1,2}"
+_DAY = r"\d{4}-\d\d-\d\d|(?:19|20)\d{6}(?:t\d{6}z?)?"  # as sits ends the names of its files
 # What programs and people put behind the code: the size of pixels, and what was done to them.
-_BEHIND = re.compile(
+BEHIND = re.compile(
     r"(?:[_\-. ](?:\d+m|clip(?:ped)?|crop(?:ped)?|cut|subset|reproj(?:ected)?|warp(?:ed)?|"
-    r"resampled?|mosaic|merged?))+$"
+    rf"resampled?|mosaic|merged?|{_REDUCED}|{_DAY}))+$"
 )
 _APPEEARS = re.compile(r"_doy\d{7,}(?:_aid\d+)?$")  # ends the names of its files: date and area
 _SIGNS = (  # by the names of bands
@@ -160,14 +167,16 @@ def sensor_of(names: Sequence[str], *texts: str) -> str | None:
     None where nothing tells.
     """
     for sensor, sign in _SIGNS:
-        if any(sign.fullmatch(name.strip()) for name in names):
+        if any(sign.fullmatch(without_ending(name.strip())) for name in names):
             return sensor
     codes = {code for name in names if (code := code_in(name)) is not None}
     if codes & {"b3n", "b3b"}:
         return "aster"
     coded = [name for name in names if code_in(name)]  # files are named by satellite and band
     named = _named(_WORDS, (*coded, *texts))
-    if named is None and any(_LANDSAT_BAND.fullmatch(name.strip()) for name in names):
+    if named is None and any(
+        _LANDSAT_BAND.fullmatch(without_ending(name.strip())) for name in names
+    ):
         named = _named(_SHORT, texts)
     return named or ("sentinel2" if _looks_like_sentinel2(names, codes) else None)
 
@@ -202,8 +211,11 @@ def _looks_like_sentinel2(names: Sequence[str], codes: Set[str]) -> bool:
 
 
 def without_ending(name: str) -> str:
-    """Return a band's name in lower case without what says nothing of the band: ``x_B02_10m``."""
-    return _BEHIND.sub("", name.casefold())
+    """Return a band's name in lower case without what says nothing of the band.
+
+    ``x_B02`` of ``x_B02_10m``, ``B02_median`` and ``x_B02_2020-06-04``.
+    """
+    return BEHIND.sub("", name.casefold())
 
 
 def code_in(name: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from owl_geo.sources.bands import common_name
+from owl_geo.sources.sensors import without_ending
 
 # Parts of a name, in lower case, that a band hardly has in its own.
 _SIDE = frozenset(
@@ -31,11 +32,21 @@ _PARTS = re.compile(r"[\s_.-]+")
 _CODE = re.compile(r"b\d+[a-z]?")
 _RESOLUTION = re.compile(r"\d+m")
 _THEIA = re.compile(r"_(?:sat|iab|atb)_r\d$")
+# What ASF's HyP3 puts beside radar, and FORCE beside reflectance.
+_BESIDE_RADAR = re.compile(r"_rtc\d+_.*_(?:inc_map|ls_map|area|dem|rgb)$|^(?:inc|ls)_map$")
+_FORCE = re.compile(r"_level[23]_\w+_(?:qai|dst|hot|vzn|wvp|aod|ovv|inf|scr)$")
+# Digital Earth Australia's "other attributes"
+_OTHER = re.compile(r"(?:^|_final_|^ga_[a-z\d]+_)oa_")
+# Earth Engine's names of quality layers: of MODIS, VIIRS, Cloud Score+ and Sentinel-2's clouds
+_EARTH_ENGINE = re.compile(r"(?:state|detailed|summary)qa|dayofyear|qf\d|cs(?:_cdf)?")
+_CLOUD = re.compile(r"(?:^|_)cloud(?:_?prob(?:ability)?|_?shadows?)?$")  # the last part: of sits
 # sur_refl_state_500m, sur_refl_szen; and what MOD09GA and MOD13 have besides
 _MODIS = re.compile(
     r"sur_refl_(?!b\d)[a-z]|state_(?:1km|500m|250m)|(?:orbit|granule)_pnt|num_observations_"
     r"|obscov_|iobs_res|q_scan|gflags|pixel_reliability|composite_day_of_the_year"
 )
+
+_OF_PRODUCTS = (_THEIA, _BESIDE_RADAR, _FORCE, _MODIS)
 
 
 def is_side_file(stem: str) -> bool:
@@ -49,7 +60,9 @@ def is_side_file(stem: str) -> bool:
     if not parts:
         return False
     # MSK_CLASSI_B00 of Sentinel-2 has a code too
-    if parts[0] == "msk" or _THEIA.search(plain) or _MODIS.search(plain):
+    if parts[0] == "msk" or any(known.search(plain) for known in _OF_PRODUCTS):
+        return True
+    if _EARTH_ENGINE.fullmatch(plain) or _CLOUD.search(without_ending(plain)):
         return True
     if any(_CODE.fullmatch(part) for part in parts):
         return False
@@ -58,8 +71,7 @@ def is_side_file(stem: str) -> bool:
     # aerosol alone is the common name of a band, and so is the last part of many a band's name
     if common_name(parts[-1]) or common_name(plain):
         return False
-    # Digital Earth Australia's "other attributes": oa_nbart_contiguity
-    return parts[0] == "oa" or any(
+    return bool(_OTHER.search(plain)) or any(
         part in _SIDE or part.endswith("mask") or "zenith" in part or "azimuth" in part
         for part in parts
     )

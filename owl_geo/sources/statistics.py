@@ -6,12 +6,15 @@ import logging
 
 import numpy as np
 
+from owl_geo.ground.stand_ins import stand_in
 from owl_geo.sources.base import PatchSource, known_bands_of, read_at
-from owl_geo.types import OF_SCENE, AnyArray, BandStatistics, FloatArray, IntArray
+from owl_geo.types import EMBEDDING, OF_SCENE, AnyArray, BandStatistics, FloatArray, IntArray
 
 _log = logging.getLogger("owl_geo")
 
 _FEWEST_PIXELS = 16  # of a patch: of fewer, all may well be alike
+_FEWEST_PATCHES = 4  # of a scene: of fewer, a median says little
+_FAR = 1000.0  # times as large: values measure another thing, or the same in other units
 _SHOWN = 4  # values in a message
 _EMPTY = (0.01, 0.9)  # share of patches without any contrast: more is how the image is
 _NORMAL_IQR = 1.349  # interquartile range of a normal distribution with standard deviation 1
@@ -29,7 +32,9 @@ def band_statistics(
     """
     chosen = _some(source, rng, n_patches)
     values = read_at(source, chosen)
-    _warn_of_empty(source, chosen, values)
+    if not _warn_of_empty(source, chosen, values):
+        _warn_of_stand_ins(source, values)
+    _warn_of_unlike_scenes(source, chosen, values)
     known = known_bands_of(source)
     origins = tuple(band.origin for band in known)
     has_views = any(origin != OF_SCENE for origin in origins)
@@ -47,14 +52,21 @@ def band_statistics(
     return statistics
 
 
-def look_for_empty(source: PatchSource, rng: np.random.Generator, *, n_patches: int = 256) -> None:
+def look_for_empty(
+    source: PatchSource, before: BandStatistics, rng: np.random.Generator, *, n_patches: int = 256
+) -> None:
     """Warn as ``band_statistics`` does, of patches that join those of which statistics are known.
+
+    ``before`` are these statistics, of the same bands without those of views.
 
     Raises SourceError where one of those that are looked at cannot be read.
     """
     if _may_look_empty(source):
         chosen = _some(source, rng, n_patches)
-        _warn_of_empty(source, chosen, read_at(source, chosen))
+        values = read_at(source, chosen)
+        if not _warn_of_empty(source, chosen, values):
+            _warn_of_stand_ins(source, values)
+        _warn_of_unlike_scenes(source, chosen, values, before)
 
 
 def _some(source: PatchSource, rng: np.random.Generator, n_patches: int) -> IntArray:
@@ -74,8 +86,8 @@ def centre_and_scale(bands: FloatArray) -> tuple[AnyArray, AnyArray]:
     return median, np.where(scale > 0, scale, 1.0)
 
 
-def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) -> None:
-    """Warn where some patches have one and the same value in every pixel.
+def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) -> bool:
+    """Warn where some patches have one and the same value in every pixel; return whether it did.
 
     That is how missing data look that a file does not declare: nothing on the ground is so even in
     all bands. A single band may be a classification, and is not looked at.
@@ -86,7 +98,7 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
         values: their pixels, ``(n, bands, height, width)``.
     """
     if not _may_look_empty(source):
-        return
+        return False
     own = _own_bands(source)
     pixels = values[:, own].reshape(len(chosen), len(own), -1)
     even = np.flatnonzero((pixels == pixels[:, :, :1]).all(axis=(1, 2)))
@@ -94,7 +106,7 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
     counts = np.bincount(which.ravel(), minlength=1)
     most = int(counts.argmax())
     if counts[most] < 2 or not _EMPTY[0] <= counts[most] / len(chosen) <= _EMPTY[1]:
-        return
+        return False
     first = chosen[even[which.ravel() == most][0]]
     found = dict.fromkeys(f"{value:.6g}" for value in kinds[most].tolist())
     _log.warning(
@@ -103,6 +115,62 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
         "cube with the attribute nodata",
         *(f"{counts[most]:,}", f"{len(chosen):,}", source.index["patch_id"].iloc[first]),
         ", ".join(found) if len(found) <= _SHOWN else "the same",
+    )
+    return True
+
+
+def _warn_of_stand_ins(source: PatchSource, values: FloatArray) -> None:
+    """Warn where pixels of a band seem to be missing and count as data; of the first such band."""
+    for band, known in enumerate(known_bands_of(source)):
+        if known.origin.what != OF_SCENE.what or known.common == EMBEDDING:
+            continue
+        if (found := stand_in(values[:, band])) is not None:
+            _log.warning(
+                "of the pixels of %s that were looked at, %s; if data are missing there, declare "
+                "the no-data value, for example with gdal_edit.py -a_nodata %.9g, of a cube with "
+                "the attribute nodata, or set `nodata` of the scene in owl.toml",
+                *(source.bands[band], found, found.value),
+            )
+            return
+
+
+def _warn_of_unlike_scenes(
+    source: PatchSource,
+    chosen: IntArray,
+    values: FloatArray,
+    before: BandStatistics | None = None,
+) -> None:
+    """Warn where the values of two scenes cannot measure one thing, by their medians.
+
+    That is where those of all bands are a thousand times as large, as reflectance times 10,000
+    beside reflectance, or negative beside positive, as radar in decibels beside intensity. A single
+    band may be heights, of a coast and of mountains. ``before`` are the statistics of the run that
+    the scenes join.
+    """
+    known = known_bands_of(source)
+    own = [i for i in _own_bands(source) if known[i].common != EMBEDDING]
+    if len(own) < 2:
+        return
+    scenes = source.index["scene"].iloc[chosen].to_numpy().astype(str)
+    medians = {} if before is None else {"the run": before.median[own]}
+    for name in np.unique(scenes).tolist():
+        of_scene = values[scenes == name][:, own]
+        if len(of_scene) >= _FEWEST_PATCHES:
+            medians[f"scene {name!r}"] = np.median(_pixels(of_scene), axis=1)
+    if len(medians) < 2:
+        return
+    least, most = (find(medians, key=lambda one: float(medians[one].mean())) for find in (min, max))
+    low, high = medians[least], medians[most]
+    if (low < 0).all() and (high > 0).all():
+        how = "negative and of the other positive, as decibels are beside intensities"
+    elif (low > 0).all() and (high > _FAR * low).all():
+        how = "less than a thousandth of those of the other"
+    else:
+        return
+    _log.warning(
+        "%s (median %.3g) and %s (%.3g) measure no one thing: in all bands, values of the first "
+        "are %s; bring both to one unit, for example with scale and offset of a scene in owl.toml",
+        *(least, low[0], most, high[0], how),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from owl_geo.ground.raster_view import may_divide
 from owl_geo.sources.bands import Band
 
 _log = logging.getLogger("owl_geo")
@@ -40,6 +41,18 @@ class Units:
         if len(integer) > 1:
             return ""
         return _STORED if True in integer else _FLOATS
+
+
+def warn_of_large_scales(scene: str, bands: Sequence[Band]) -> None:
+    """Warn where pixels are multiplied by a scale that they were probably to be divided by."""
+    large = [band for band in bands if may_divide(band.scale, band.dtype)]
+    if large:
+        _log.warning(
+            "scene %r: pixels of %s are multiplied by %g, as the file's scale says; if they are to "
+            "be divided by it, as those of MODIS' vegetation indices are, set scale = %g of the "
+            "scene in owl.toml",
+            *(scene, ", ".join(band.name for band in large), large[0].scale, 1 / large[0].scale),
+        )
 
 
 def warn_of_mixed_units(scenes: Iterable[Units]) -> None:

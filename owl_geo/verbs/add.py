@@ -27,7 +27,7 @@ from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.measuring import ViewSummary
 from owl_geo.truth.held_out import Before
 from owl_geo.truth.oracle import truth_labels
-from owl_geo.types import FailedScene
+from owl_geo.types import BandStatistics, FailedScene
 from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.older_runs import check_scales
 from owl_geo.verbs.pool_index import concepts_of, with_concepts
@@ -182,7 +182,7 @@ class _Fresh:
         )
         if not len(source.index):
             return cls(run.patches[:0], None)
-        _look_for_empty(settings, source, on_error)
+        _look_for_empty(settings, source, run.index.statistics.of_scene, on_error)
         layers = KeptLayers(run.path / LAYERS, like_before=True)
         table = concepts_of(settings, source, report, workers, layers, skip=True, a_part=True)
         if table.outside and on_error == "fail":
@@ -201,10 +201,12 @@ class _Fresh:
         return cls(patches, truth_table(source.index, labels, [held]), levels, views)
 
 
-def _look_for_empty(settings: Settings, source: PoolSource, on_error: OnError) -> None:
+def _look_for_empty(
+    settings: Settings, source: PoolSource, before: BandStatistics, on_error: OnError
+) -> None:
     """Warn of new patches that look like missing data; raises SourceError for damaged files."""
     try:
-        look_for_empty(source, np.random.default_rng([settings.seed, 0]))
+        look_for_empty(source, before, np.random.default_rng([settings.seed, 0]))
     except SourceError:
         if on_error == "fail":
             raise  # else whatever needs these patches says so, and the other scenes are of use

@@ -116,6 +116,18 @@ def test_values_are_scaled_and_offset_as_the_header_says(tmp_path: Path) -> None
     ]
 
 
+def test_a_scale_that_pixels_are_to_be_divided_by_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """GDAL hands on the 10,000 of MODIS' vegetation indices as it is."""
+    values = np.full((3, 3), 7014, "int16")
+    for scale, said in ((10_000.0, True), (0.0001, False)):
+        path = raster(tmp_path / "a.tif", values, 100.0, scales=(scale,))
+        caplog.clear()
+        rasters.warn_of_a_large_scale(path)
+        assert ("gdal_edit.py -scale 0.0001" in caplog.text) == said
+
+
 def test_a_scale_that_makes_no_values_is_refused(tmp_path: Path) -> None:
     path = raster(tmp_path / "a.tif", np.ones((30, 30), "int16"), 10, scales=(0.0,))
     with pytest.raises(LayerError, match=r"a\.tif, band 1: the scale 0"):
@@ -187,6 +199,51 @@ def test_small_strips_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(rasters, "_PIXELS_AT_ONCE", 900)
     assert (rasters.majority(path, windows) == whole[0]).all()
     assert (rasters.mean(path, windows) == whole[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "dtype"),
+    [
+        (-9999, 300, 900, "float32"),
+        (-32768, 0, 3000, "int16"),  # a void of SRTM
+        (255, 0, 101, "uint8"),  # no water was looked for
+        (65535, 0, 10001, "uint16"),
+        (-200, 0, 4000, "float32"),  # people
+    ],
+)
+def test_missing_data_that_no_header_declares_are_said(
+    value: int,
+    low: int,
+    high: int,
+    dtype: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    values = np.random.default_rng(1).integers(low, high, (30, 30)).astype(dtype)
+    values[:, :3] = value
+    path = raster(tmp_path / "a.tif", values, 10.0)
+    rasters.warn_of_undeclared(path, [WINDOWS])
+    assert f"10 % are {value}, far from all others" in caplog.text
+    assert f"gdal_edit.py -a_nodata {value}" in caplog.text
+    caplog.clear()
+    declared = raster(tmp_path / "b.tif", values, 10.0, nodata=value)
+    rasters.warn_of_undeclared(declared, [WINDOWS])
+    assert not caplog.text
+
+
+def test_a_concept_that_is_a_mean_says_it_of_missing_data(tmp_path: Path, owl: Owl) -> None:
+    values = np.random.default_rng(1).integers(300, 900, (30, 30)).astype("float32")
+    image = raster(tmp_path / "image.tif", values, 10.0)
+    values[:, :3] = -9999
+    dem = raster(tmp_path / "dem.tif", values, 10.0)
+    for reduce, said in (("mean", True), ("majority", False)):
+        toml = tmp_path / f"{reduce}.toml"
+        toml.write_text(
+            f"[concepts.height]\nkind = 'raster'\npath = '{dem}'\nreduce = '{reduce}'\n"
+        )
+        scene = ("--scene", image, "--patch-size", 10)
+        done = owl("init", tmp_path / reduce, *scene, "--config", toml)
+        assert done.code == 0 and ("count in the mean" in done.err) == said, done
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:

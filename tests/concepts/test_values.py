@@ -10,6 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from concept_pools import box, write_layer
 
 from owl_geo.concepts import filters
@@ -183,7 +184,7 @@ def test_every_format_means_the_same(tmp_path: Path, suffix: str) -> None:
         "use": ["farm", "wood", None],
         "since": pd.to_datetime(["2024-05-01 10:00", "2024-05-02 00:00", None]),
     }
-    boxes = [box(0, column, 1, 1) for column in range(3)]
+    boxes = [shapely.box(column, 45, column + 1, 46) for column in range(3)]
     layer = load(
         LayerSettings(path=write_layer(tmp_path / f"a{suffix}", boxes, "EPSG:4326", **columns)),
         None,

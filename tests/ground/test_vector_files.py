@@ -567,6 +567,26 @@ def topology(path: Path, *, unit: float = 1.0, **members: Any) -> Path:
     return path
 
 
+@pytest.mark.parametrize("suffix", [".geojson", ".geojsonl"])
+def test_geojson_that_says_no_crs_and_is_not_in_degrees_has_none(
+    suffix: str, tmp_path: Path
+) -> None:
+    """GDAL takes metres for degrees there, as the specification has it."""
+    path = tmp_path / f"metres{suffix}"
+    place = {"type": "Point", "coordinates": [500_000, 5_100_000]}
+    text = {"type": "Feature", "properties": {"use": "farm"}, "geometry": place}
+    path.write_text(json.dumps(text) + "\n", encoding="utf-8")
+    assert features(path).crs is None
+    layer = list_layers(str(path))[0][0]
+    assert read(str(path), layer=layer, crs=CRS(32632)).crs == "EPSG:32632"
+    text["geometry"] = {"type": "Point", "coordinates": [350, 46]}
+    path.write_text(json.dumps(text) + "\n", encoding="utf-8")
+    assert features(path).crs == "EPSG:4326"
+    text["geometry"] = {"type": "Polygon", "coordinates": []}
+    path.write_text(json.dumps(text) + "\n", encoding="utf-8")
+    assert features(path).crs == "EPSG:4326"
+
+
 def test_topojson_is_in_degrees_where_it_can_be(tmp_path: Path) -> None:
     """Its specification knows no CRS, and there are maps in pixels too."""
     found = features(topology(tmp_path / "a.topojson"))

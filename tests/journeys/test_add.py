@@ -478,6 +478,20 @@ def test_new_patches_without_contrast_are_said_to_be_so(
     assert "32 of 64 patches that were looked at, for example b/0/0, are 0 in every" in caplog.text
 
 
+def test_new_scenes_whose_values_measure_another_thing_are_said(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = init(folder / "r", settings(folder, "a")).run
+    for east, (name, factor) in enumerate((("b", 1), ("c", -1e-3)), start=1):
+        values = (coordinates(64, 64, bands=2) + 1.0) * factor
+        place = from_origin(ORIGIN[0] + 640 * east, ORIGIN[1], 10, 10)
+        path = folder / "tiles" / f"{name}.tif"
+        names = ("red", "nir")
+        write_raster(path, values.astype("float32"), transform=place, descriptions=names)
+        add(run.path, [tile(folder, name)])
+        assert ("and the run (" in caplog.text and "decibels" in caplog.text) == (name == "c")
+
+
 def test_a_scene_without_a_usable_patch_is_done_too(folder: Path) -> None:
     """It need not be looked at again every night."""
     path = folder / "r"

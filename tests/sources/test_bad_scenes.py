@@ -374,6 +374,17 @@ def test_a_palette_is_read_as_its_numbers(owl: Owl) -> None:
     np.testing.assert_array_equal(pixels[0, 0], PIXELS[0, 8:, :8])
 
 
+def test_a_scale_that_pixels_are_to_be_divided_by_is_said(owl: Owl) -> None:
+    """GDAL hands on the 10,000 of MODIS' vegetation indices as it is."""
+    path = write_raster(owl.folder / "scene.tif", PIXELS[:1].astype("int16"), scales=(10_000.0,))
+    said = owl.init(path)
+    said.done()
+    assert "pixels of band_1 are multiplied by 10000, as the file's scale says" in said.err
+    assert "set scale = 0.0001 of the scene in owl.toml" in said.err
+    small = write_raster(owl.folder / "b.tif", PIXELS[:1].astype("int16"), scales=(0.0001,))
+    assert "multiplied" not in owl.init(small, "--overwrite").err
+
+
 # --- names ----------------------------------------------------------------------------------------
 
 DESCRIPTIONS = ("a\nb", "a'b\"", "<b>&amp;", "x" * 10_000, "'; DROP TABLE batch; --", "[% 1+1 %]")

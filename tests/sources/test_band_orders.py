@@ -49,6 +49,28 @@ def first(source: GeoTiffSource) -> list[float]:
         ("33-2018-0395-6420-LA93-0M20-IRC-E080", 3, "nir red green"),
         ("dop20cir_33402-5812", 3, "nir red green"),
         ("2132424_1957815_2019-01-09_1020_BGRN_Analytic", 4, "blue green red nir"),
+        ("IMG_PHR1A_MS_201906301040310_ORT_5547047101_R1C1", 4, "red green blue nir"),
+        ("IMG_SPOT7_PMS_202103101640394_ORT_1_R1C1_clip", 4, "red green blue nir"),
+        ("IMG_PNEO4_STD_202107261032414_MS-FS_ORT_PWOI_1_1_F_1_RGB_R1C1", 3, "red green blue"),
+        (
+            "IMG_PNEO4_STD_202107261032414_MS-FS_ORT_PWOI_1_1_F_1_NED_R1C1",
+            3,
+            "nir rededge1 coastal",
+        ),
+        ("GF1_PMS1_E116.5_N39.4_20160716_L1A0001706665-MSS1", 4, "blue green red nir"),
+        ("GF1_WFV2_E116.5_N39.4_20160716_L1A0001706665", 4, "blue green red nir"),
+        ("naip_rgbir", 4, "red green blue nir"),
+        ("S2_B8_B4_B3_2023", 3, "nir red green"),
+        ("stack_B02_B03_B04_B08", 4, "blue green red nir"),
+        ("LC08_2021_B5-B4-B3", 3, "nir red green"),
+        ("x_B4_B3_B2", 3, None),  # of which sensor?
+        ("S2A_B8_B4_B3", 4, None),
+        # shown in colours that are not those of the bands
+        ("IMG_PHR1B_PMS-X_201906301040310_ORT_1_R1C1", 3, "- - -"),
+        ("2023-06-15-00:00_2023-06-15-23:59_Sentinel-2_L2A_False_color", 3, "- - -"),
+        ("2023-06-15-00:00_2023-06-15-23:59_Sentinel-2_L2A_SWIR", 3, "- - -"),
+        ("may_falsecolour", 3, "- - -"),
+        ("2023-06-15-00:00_2023-06-15-23:59_Sentinel-2_L2A_True_color", 3, None),
         # another number of bands, words that spell none, and what was made of them
         ("20190706_002918_101b_3B_AnalyticMS_SR", 3, None),
         ("20190706_002918_101b_3B_AnalyticMS_SR_ndvi_stack", 4, None),
@@ -79,6 +101,25 @@ def test_a_product_goes_before_the_colours_of_its_file(tmp_path: Path, owl: Owl)
     marks = "bands 1, 3 are blue, red, though the file marks them as red, blue"
     assert marks in done.err
     assert "band_1 (blue), band_2 (green), band_3 (red), band_4 (nir)" in done.out
+
+
+@pytest.mark.parametrize(
+    ("stem", "names"),
+    [
+        (
+            "IMG_PNEO3_STD_202107261032414_MS-FS_ORT_1_1_F_1_NED_R1C1",
+            ["nir", "rededge1", "coastal"],
+        ),
+        ("2023-06-15-00_00_2023-06-15-23_59_Sentinel-2_L2A_False_color", [None] * 3),
+    ],
+)
+def test_colours_of_a_picture_in_false_colour_are_not_its_bands(
+    stem: str, names: list[str | None], tmp_path: Path
+) -> None:
+    values = np.full((3, 16, 16), 7, dtype=np.uint8)
+    bands = describe_scene(write_raster(tmp_path / f"{stem}.tif", values, photometric="RGB")).bands
+    assert [band.name for band in bands] == ["band_1", "band_2", "band_3"]
+    assert [band.common for band in bands] == names
 
 
 def test_what_a_file_or_a_person_says_goes_before_its_product(tmp_path: Path) -> None:

@@ -148,6 +148,13 @@ def test_tags_that_name_the_satellite(tmp_path: Path) -> None:
         ("SWIR 1 (B11)", "swir1"),
         ("Band 4 red", "red"),
         ("250m 16 days NIR reflectance", "nir"),
+        ("Red_Median", "red"),
+        ("nir_p25", "nir"),
+        ("red_stdDev", None),
+        ("Deep Blue", "coastal"),  # of Pleiades Neo
+        ("Near-IR", "nir"),
+        ("NIR1", "nir"),
+        ("Panchro", "pan"),
         ("NIR 2", None),  # WorldView's second one
         ("vegetation red edge", None),
         ("red and nir", None),
@@ -157,6 +164,38 @@ def test_tags_that_name_the_satellite(tmp_path: Path) -> None:
 )
 def test_what_descriptions_say(text: str, common: str | None) -> None:
     assert described(text) == common
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (("site_red", "site_nir", "site_red_edge"), "red nir rededge1"),
+        (("x_transparent_reflectance_red", "x_transparent_reflectance_nir"), "red nir"),
+        (("nbart_red", "nbart_swir_1", "nbart_swir_2", "count"), "red swir1 swir2 -"),
+        (("S_RED_2014-02-18", "S_NIR_2014-02-18", "S_NDVI_2014-02-18"), "red nir -"),
+        (("may_red", "may_nir", "june_red", "june_nir"), "red nir red nir"),
+        # Digital Earth Australia's Sentinel-2: 1,610 and 2,190 nm
+        (("nbart_swir_2", "nbart_swir_3", "nbart_red"), "swir1 swir2 red"),
+        (("swir_2", "swir_3", "red"), "swir1 swir2 red"),
+        # WorldView-3's first is at 1,210 nm, its third at 1,660
+        (("SWIR1", "SWIR2", "SWIR3", "SWIR4", "red"), "- - - - red"),
+        (("x_red", "ndvi"), "- -"),  # one alone says nothing
+        (("std_red", "std_nir"), "- -"),
+        (("dist_red", "count_nir"), "- -"),
+    ],
+)
+def test_names_that_end_in_what_a_band_is(
+    names: tuple[str, ...], wanted: str, tmp_path: Path
+) -> None:
+    path = numbered(tmp_path / "a.tif", len(names), names, dtype="uint16")
+    assert [common or "-" for common in commons(path)] == wanted.split()
+
+
+def test_separate_files_are_known_by_the_ends_of_their_names(tmp_path: Path) -> None:
+    """As Pix4D and DJI Terra write the bands of one flight."""
+    for word in ("Green", "NIR", "Red", "RedEdge"):
+        numbered(tmp_path / f"result_{word}.tif", 1, dtype="uint16")
+    assert commons(tmp_path) == ["green", "nir", "red", "rededge1"]
 
 
 def test_names_with_commas_are_put_together_again(tmp_path: Path) -> None:
@@ -207,6 +246,20 @@ def test_bands_with_the_size_of_their_pixels_behind_the_code(tmp_path: Path) -> 
         write_raster(tmp_path / f"T31TFM_20230616T103629_{code}_10m.tif", values)
     assert commons(tmp_path) == ["blue", "green", "red", "nir"]
     assert [value(tmp_path, word) for word in ("B04", "b8", "green")] == [30, 40, 20]
+
+
+def test_bands_with_what_they_were_reduced_by_behind_the_code(tmp_path: Path) -> None:
+    """As Earth Engine exports them, and sits its files."""
+    path = numbered(tmp_path / "a.tif", 3, ("B4_mean", "B4_stdDev", "B8_mean"))
+    assert commons(path) == ["red", None, "nir"]
+    assert [value(path, word) for word in ("B4", "nir", "B4_stdDev")] == [10, 30, 20]
+    several = numbered(tmp_path / "b.tif", 2, ("B4_p25", "B4_p75"), dtype="uint16")
+    with pytest.raises(SourceError, match="'B4' may mean B4_p25, B4_p75"):
+        GeoTiffSource(several, bands=["B4"])
+    for i, code in enumerate(("B04", "B08"), start=1):
+        values = np.full((1, 16, 16), 10 * i, np.uint16)
+        write_raster(tmp_path / "c" / f"SENTINEL-2_MSI_20LKP_{code}_2020-06-04.tif", values)
+    assert [value(tmp_path / "c", word) for word in ("B08", "red")] == [20, 10]
 
 
 @pytest.mark.parametrize("named_first", [True, False])

@@ -64,6 +64,12 @@ def stacked(folder: Path, name: str, files: list[str], *, size: int = 32) -> Pat
         *("gflags_1", "orbit_pnt_1", "granule_pnt_1", "obscov_500m_1", "iobs_res_1"),
         *("MOD13Q1.061__250m_16_days_pixel_reliability_doy2021177000000_aid0001",),
         *("MOD13Q1.061__250m_16_days_composite_day_of_the_year_doy2021177000000_aid0001",),
+        # Earth Engine's, of MODIS, VIIRS and Cloud Score+; sits'; FORCE's; HyP3's; Australia's
+        *("StateQA", "DetailedQA", "SummaryQA", "DayOfYear", "QF1", "cs", "cs_cdf", "cloud_prob"),
+        *("SENTINEL-2_MSI_20LKP_CLOUD_2020-06-04", "20180620_LEVEL2_SEN2A_QAI"),
+        *("S1A_IW_20200101T054000_DVP_RTC10_G_gpuned_AB12_ls_map", "inc_map"),
+        *("S1A_IW_20200101T054000_DVP_RTC10_G_gpuned_AB12_rgb", "x_DVP_RTC30_G_AB12_dem"),
+        *("ga_ls8c_oa_3-2-1_090085_2020-04-05_final_nbart-contiguity",),
     ],
 )
 def test_side_files_are_known_by_name(stem: str) -> None:
@@ -78,6 +84,7 @@ def test_side_files_are_known_by_name(stem: str) -> None:
         *("LC08_ST_B10", "vv", "ndvi", "pan", "SPECTRAL_IMAGE", "visual_red", "10m"),
         *("MOD09A1.061_sur_refl_b01_doy2021177_aid0001", "nbart_red", "oa_B04"),
         *("MOD13Q1.061__250m_16_days_NDVI_doy2021177000000_aid0001", "state", "reliability"),
+        *("20180620_LEVEL2_SEN2A_BOA", "S1A_IW_20200101T054000_DVP_RTC10_G_AB12_VV", "area", "rgb"),
     ],
 )
 def test_bands_are_not_taken_for_side_files(stem: str) -> None:

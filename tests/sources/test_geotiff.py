@@ -833,6 +833,48 @@ def test_empty_ground_that_no_value_declares_is_said(
     assert says in caplog.text
 
 
+@pytest.mark.parametrize("bands", [1, 3])
+def test_pixels_far_from_all_others_are_said(
+    bands: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Too few, or too scattered, for a whole patch of them."""
+    values = np.random.default_rng(0).integers(300, 900, (bands, 80, 80)).astype("float32")
+    values[:, ::8, ::8] = -9999
+    path = write_raster(tmp_path / "s.tif", values)
+    band_statistics(GeoTiffSource(path, patch_size=8), np.random.default_rng(0))
+    assert "2 % are -9999, far from all others (300 to 899)" in caplog.text
+    caplog.clear()
+    path = write_raster(tmp_path / "t.tif", values, nodata=-9999)
+    band_statistics(GeoTiffSource(path, patch_size=8), np.random.default_rng(0))
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "bands", "says"),
+    [
+        (10_000, 0, 2, "less than a thousandth"),  # reflectance, and as Earth Engine has it
+        (-20, 0, 2, "negative and of the other positive"),
+        (30, 0, 2, ""),  # sunny beside dark
+        (10_000, 0, 1, ""),  # heights
+    ],
+)
+def test_scenes_whose_values_measure_another_thing_are_said(
+    scale: float,
+    offset: float,
+    bands: int,
+    says: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    values = np.random.default_rng(0).uniform(0.05, 0.4, (bands, 32, 32)).astype("float32")
+    one = write_raster(tmp_path / "one.tif", values)
+    there = rasterio.Affine(10, 0, 501_000, 0, -10, 5_000_000)
+    other = write_raster(tmp_path / "other.tif", values * scale + offset, transform=there)
+    band_statistics(GeoTiffSource([one, other], patch_size=8), np.random.default_rng(0))
+    assert ("measure no one thing" in caplog.text) == bool(says)
+    assert says in caplog.text
+
+
 def test_one_band_or_an_image_without_contrast_may_be_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -158,7 +158,8 @@ def test_names_of_products_say_when_the_ground_was_seen(name: str) -> None:
             "a 20190630T1040.tif",
             "ga_ls8c_nbart_3-0-0_090084_2019-06-30_x",
         ),
-        *("2019-06-30 and again 20190630", "tile_12345678_20190630"),
+        *("2019-06-30 and again 20190630", "tile_12345678_20190630", "openEO_2019-06-30Z.tif"),
+        *("S2A_2019-06-30T10-40-31.tif", "2019-06-30T10:40:31Z", "20190630T10_40.tif"),
     ],
 )
 def test_dates_in_other_names(name: str) -> None:
@@ -170,6 +171,7 @@ def test_dates_in_other_names(name: str) -> None:
     "name",
     [
         *("scene20190630", "20190630b", "A20190630", "120190630", "2019063012", "2019-0630"),
+        *("20190630Zb", "2019-06-30Zone"),
         *("2019-06", "30-06-2019", "19700101", "29990101", "20191345", "tile_99999999", "x"),
     ],
 )

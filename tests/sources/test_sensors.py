@@ -50,6 +50,11 @@ def b(*numbers: int, width: int = 1) -> tuple[str, ...]:
         (("CBERS_4A_WPM_20200730_209_139_L4_BAND1",), (), "wpm"),
         (("BAND1", "BAND2"), ("AMAZONIA_1_WFI_20210304_033_018_L4",), "wpm"),
         (("LC08_L1TP_016037_20170813_20170814_01_T1_sr_band4",), (), "oli"),
+        (("SR_B4_median", "SR_B5_median", "SR_B6_median"), (), "oli"),
+        (("B2_p50", "B4_p50", "B8_p50"), (), "sentinel2"),
+        (("SENTINEL-2_MSI_20LKP_B02_2020-06-04",), (), "sentinel2"),
+        (("ga_ls8c_nbart_3-2-1_090085_2020-04-05_final_band02",), (), "oli"),
+        (("ga_s2bm_nbart_3-2-1_54JWN_2021-09-13_final_band02",), (), "sentinel2"),
         (b(1, 2), ("raster of the master plan",), None),
         (b(4, 5), ("landsat-8 and sentinel-2 fused",), None),
     ],
@@ -77,6 +82,9 @@ def test_which_sensor(names: tuple[str, ...], texts: tuple[str, ...], sensor: st
         ("tm", ["SR_B5", "B4"], ("swir1", "nir")),
         ("sentinel2", ["x_B08", "B8A, central wavelength 865 nm"], ("nir", "nir08")),
         (None, ["B08", "B04"], (None, None)),
+        ("oli", ["SR_B5_median", "SR_B4_p25", "SR_B4_stdDev"], ("nir", "red", None)),
+        ("sentinel2", ["x_B08_2020-06-04", "B04_20200604", "B04_2020"], ("nir", "red", None)),
+        ("tm", ["ga_ls5t_nbart_3-2-1_090085_1999-04-05_final_band03"], ("red",)),
     ],
 )
 def test_what_codes_mean(
