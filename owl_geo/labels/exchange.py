@@ -175,7 +175,12 @@ def _read_csv(path: Path) -> pd.DataFrame:
                 rows.append(row)
     # GDAL writes the name in capitals
     names = [WKT if name.strip().lower() == WKT and WKT not in header else name for name in header]
-    return pd.DataFrame(rows, columns=names, dtype=object)
+    for name in (*LABELS_COLUMNS, WKT):
+        if names.count(name) > 1:
+            raise ValueError(f"the header has {name!r} {names.count(name)} times")
+    table = pd.DataFrame(rows, columns=names, dtype=object)
+    # spreadsheets write columns without a name behind the table
+    return table.loc[:, ~table.columns.duplicated()]
 
 
 def _delimiter(header: str) -> str:

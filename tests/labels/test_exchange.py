@@ -80,8 +80,10 @@ def test_a_csv_has_the_footprints_in_longitude_and_latitude(tmp_path: Path) -> N
         "\ufeffpatch_id;label;annotator\r\ns/0/0;present;ana\r\n",
         '"label";"patch_id";"annotator";"more"\n"present";"s/0/0";"ana";"1,5"\n',
         "patch_id,label,annotator\n\n s/0/0 , present ,ana\n\n",
+        "patch_id,label,,annotator,,\ns/0/0,present,,ana,,\n",
+        "more,patch_id,label,annotator,more\n1,s/0/0,present,ana,2\n",
     ],
-    ids=["commas", "semicolons", "quotes", "blanks"],
+    ids=["commas", "semicolons", "quotes", "blanks", "no names", "others twice"],
 )
 def test_a_csv_as_spreadsheets_write_it(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
@@ -125,6 +127,8 @@ def test_a_semicolon_within_a_name_parts_no_columns(tmp_path: Path) -> None:
         ("a.csv", "patch_id,lable\ns/0/0,x\n", "no column 'label'.*'lable'"),
         ("a.csv", "patch_id,label\ns/0/0,x,y\n", "line 2 has 3 values, the header 2"),
         ("a.csv", "", "no column 'patch_id'"),
+        ("a.csv", "patch_id,label,label\ns/0/0,x,y\n", "the header has 'label' 2 times"),
+        ("a.csv", "patch_id,label,WKT,wkt ,Wkt\ns/0/0,x,,,\n", "the header has 'wkt' 3 times"),
         ("a.csv", "patch_id,label\n\xff", "cannot be read as answers"),
         ("a.csv", 'patch_id,label\n"s,x\n', "cannot be read as answers"),
         ("a.gpkg", "noise", "a.gpkg"),
