@@ -17,7 +17,7 @@ from owl_geo.disk.atomic import (
 )
 from owl_geo.errors import RunError
 from owl_geo.measures.metrics import to_csv
-from owl_geo.run_folder.paths import LATER, METRICS, RECORD, ROUNDS, RunPaths
+from owl_geo.run_folder.paths import LATER, METRICS, RECORD, ROUNDS, RunPaths, in_order
 from owl_geo.run_folder.records import DAMAGE, Round, later_text
 
 
@@ -33,7 +33,7 @@ class Journal:
         """Return every round on disk, oldest first; raises RunError if one is damaged."""
         rounds_folder = self._paths.folder / ROUNDS
         rounds = []
-        for folder in sorted(rounds_folder.glob("[0-9]*")):
+        for folder in sorted(rounds_folder.glob("[0-9]*"), key=in_order):
             rounds.append(self._round(folder))
         for number, entry in enumerate(rounds):
             if entry.number != number:

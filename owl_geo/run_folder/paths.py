@@ -65,6 +65,11 @@ class RunPaths:
         return self.round_folder(number) / MODEL
 
 
+def in_order(round_folder: Path) -> tuple[int, str]:
+    """Return what sorts the folders of rounds by their numbers, which have three digits or more."""
+    return len(round_folder.name), round_folder.name
+
+
 def is_run(path: Path) -> bool:
     """Return whether the folder holds a run."""
     return (path / owl_toml.FILE_NAME).is_file()

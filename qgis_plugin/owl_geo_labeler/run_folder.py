@@ -68,7 +68,10 @@ class RunFolder:
         with reading(self.path):
             found = list(self.path.glob("rounds/[0-9]*/batch*.gpkg"))
         files = sorted(path for path in found if not _RESCUED.search(path.stem))
-        return sorted(files, key=lambda path: path.parent.name, reverse=True)
+        # as numbers of three digits or more
+        return sorted(
+            files, key=lambda path: (len(path.parent.name), path.parent.name), reverse=True
+        )
 
     def newest(self) -> list[Path]:
         """Return the batch files of the newest round that has any: one, or one for each person."""

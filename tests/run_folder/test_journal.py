@@ -56,6 +56,14 @@ def test_rounds_are_read_back_in_order_and_metrics_follow(journal: Journal, tmp_
     assert metrics["test_auc"].tolist() == [0.75] * 11
 
 
+def test_a_thousand_rounds_are_followed_by_others(journal: Journal, tmp_path: Path) -> None:
+    for number in range(1002):
+        folder = tmp_path / "rounds" / f"{number:03d}"
+        folder.mkdir(parents=True)
+        (folder / RECORD).write_text(entry(number).to_json(), encoding="utf-8")
+    assert [one.number for one in journal.rounds()] == list(range(1002))
+
+
 def test_a_round_that_cannot_be_written_is_not_there(journal: Journal, tmp_path: Path) -> None:
     journal.publish(entry(0), write_batch)
 
