@@ -150,7 +150,7 @@ class Session:
         text = text.strip()
         if not text:
             return None
-        if text.isdigit():
+        if text.isdecimal():  # not the ² beside the 1 of French keyboards
             found = (i for i, p in enumerate(self._asked) if p.rank == int(text))
             return next(found, None)
         exact = next((i for i, p in enumerate(self.patches) if p.patch_id == text), None)

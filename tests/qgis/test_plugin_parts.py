@@ -205,6 +205,14 @@ def test_a_session_walks_by_rank_whatever_the_files_order():
         session.answer("c")
 
 
+def test_a_patch_is_found_by_rank_id_or_the_end_of_its_id():
+    session = Session(patches(3), ("a", "b"), "Ada")
+    for text, index in (("2", 1), (" 1 ", 0), ("s/2/0", 2), ("/1/0", 1), ("4", None), ("0", None)):
+        assert session.find(text) == index
+    for text in ("", "²", "1²", "-1"):
+        assert session.find(text) is None
+
+
 def test_a_new_answer_ends_what_can_be_redone():
     session = Session(patches(3), ("a", "b"), "Ada")
     session.answer("a")
@@ -341,6 +349,18 @@ def test_where_a_scene_lies(tmp_path, text, expected):
     entry = RunFolder(tmp_path).scene("one")
     found = None if entry is None else [str(path) for path in entry.paths]
     assert found == expected or found == [str(tmp_path / path) for path in expected or []]
+
+
+def test_the_batches_of_the_newest_round_come_first(tmp_path):
+    (tmp_path / "owl.toml").touch()
+    for number in ("009", "100", "999", "1000", "1001"):
+        for name in ("batch-ben", "batch-ana"):
+            path = tmp_path / "rounds" / number / f"{name}.gpkg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    run = RunFolder(tmp_path)
+    assert [path.parent.name for path in run.batches()[::2]] == ["1001", "1000", "999", "100", "009"]
+    assert [path.stem for path in run.newest()] == ["batch-ana", "batch-ben"]
 
 
 @pytest.mark.parametrize(
