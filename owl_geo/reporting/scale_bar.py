@@ -60,4 +60,5 @@ def _metres_across(grid: SceneGrid) -> float:
 def _round_down(metres: float) -> float:
     """Return the largest of 1, 2, 5, 10, 20 and so on that is no more than ``metres``."""
     power = 10.0 ** np.floor(np.log10(metres))
-    return float(max(step * power for step in (1, 2, 5) if step * power <= metres))
+    # the logarithm of a little less than a power of 10 is rounded to a whole number
+    return float(max(step * power for step in (0.5, 1, 2, 5) if step * power <= metres))

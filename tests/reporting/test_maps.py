@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from searches import make
 
 from owl_geo import init
 from owl_geo.reporting import maps
-from owl_geo.reporting.scale_bar import draw_scale_bar
+from owl_geo.reporting.scale_bar import _round_down, draw_scale_bar
 from owl_geo.reporting.survey import Survey
 from owl_geo.run_folder.folder import Run
 from owl_geo.types import SceneGrid
@@ -80,6 +81,14 @@ def test_the_scale_bar_of_much_of_the_earth_goes_around_it(
     bar = scale_bar(figure)
     assert bar is not None and bar[1] == text
     assert bar[0] == pytest.approx(metres / (degrees * 111_319.5), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("metres", "length"),
+    [(1000.0, 1000), (math.nextafter(1000, 0), 500), (math.nextafter(0.2, 0), 0.1), (7e6, 5e6)],
+)
+def test_a_scale_bar_has_a_round_length(metres: float, length: float) -> None:
+    assert _round_down(metres) == pytest.approx(length)
 
 
 def test_numbers_of_patches_side_by_side_can_be_read() -> None:

@@ -26,6 +26,7 @@ from owl_geo.cli import _run as owl
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.reporting.colours import Stretch
 from owl_geo.reporting.facts import facts
+from owl_geo.reporting.sections.model import concepts
 from owl_geo.reporting.survey import Survey
 from owl_geo.reporting.words import ranking
 from owl_geo.verbs.predict import predict
@@ -232,6 +233,20 @@ def test_a_handful_of_audit_answers_claims_nothing(tmp_path) -> None:
     assert "Once there are 20 such answers" in text
     assert "Ranges contain the truth" not in text
     assert "Of all patches" not in text and "Where the model predicted" not in text
+
+
+def test_a_weight_of_0_leaves_the_bars_of_the_others_their_lengths(tmp_path) -> None:
+    weights = {"urban": 0.0, "near_industrial": 3.0}
+    run = make(tmp_path / "run", oracle={}, acquisition={"weights": weights}, loop={"rounds": 1})
+    simulate(run, device="cpu")
+    now = status(run)
+    assert now.relevance[0].coefficient == -math.inf
+    html = concepts(Survey.of(run, device="cpu"), now)
+    odds = html[html.index("Odds") : html.index("</table>")]
+    bars = [float(width) for width in re.findall(r"width: ([\d.]+)em", odds)]
+    assert len(bars) == len(now.relevance) - 1
+    assert max(bars) == 4
+    assert "near_industrial" in odds
 
 
 def test_how_well_the_model_ranks_is_said_in_words(tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -108,12 +109,14 @@ def concepts(survey: Survey, now: Status) -> Markup:
     if not run.settings.concepts:
         return Markup("")
     parts = []
-    if follows_answers(run) and now.relevance and len(survey.labels):
+    # no answer changes a weight of 0
+    factors = [factor for factor in now.relevance if math.isfinite(factor.coefficient)]
+    if follows_answers(run) and factors and len(survey.labels):
         about = (
             f"How many times as likely {run.settings.positive} is there as elsewhere, as odds. The "
             "bar shows the strength, in either direction."
         )
-        parts += [paragraph(about), _odds(run, now.relevance)]
+        parts += [paragraph(about), _odds(run, factors)]
     parts += [
         paragraph(
             "The pool by each concept's values, with the answers there and the model's mean "
@@ -125,10 +128,10 @@ def concepts(survey: Survey, now: Status) -> Markup:
     return section("Concepts", *parts)
 
 
-def _odds(run: Run, factors: tuple[Factor, ...]) -> Markup:
+def _odds(run: Run, factors: Sequence[Factor]) -> Markup:
     """Return how much each condition changes the odds, before the answers and after."""
     where = conditions(run)
-    longest = max(max(abs(factor.coefficient) for factor in factors), 1e-9)
+    longest = max(1e-9, *(abs(factor.coefficient) for factor in factors))
     rows = [
         (
             where[factor.name],
@@ -136,7 +139,6 @@ def _odds(run: Run, factors: tuple[Factor, ...]) -> Markup:
             joined([_bar(abs(factor.coefficient) / longest), f"x {factor.factor:.2g}"]),
         )
         for factor in factors
-        if math.isfinite(factor.coefficient)
     ]
     return table("Odds", ("Where", "As given", "After the answers"), rows)
 
