@@ -145,8 +145,11 @@ class ScoreSampler:
             random_state: seed or generator that breaks ties.
             return_utilities: also return the score of every candidate, ``(n,)``.
 
-        Raises ValueError if the measure of uncertainty needs more members than there are.
+        Raises ValueError if the measure of uncertainty needs more members than there are, and for a
+        negative ``batch_size``.
         """
+        if batch_size < 0:
+            raise ValueError(f"batch_size is {batch_size}, but it must not be negative")
         if probabilities is not None and np.ndim(probabilities) == 2:
             probabilities = np.asarray(probabilities)[None]
         if probabilities is not None:

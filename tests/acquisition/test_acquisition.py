@@ -70,6 +70,10 @@ class TestEveryStrategy:
         chosen = sampler.query(probabilities, concepts, batch_size=99, random_state=0)
         assert sorted(chosen.tolist()) == [0, 1, 2, 3, 4]
 
+    def test_a_negative_budget_is_refused(self, sampler) -> None:
+        with pytest.raises(ValueError, match="batch_size is -1, but it must not be negative"):
+            sampler.query(*pool(20), batch_size=-1, random_state=0)
+
     def test_an_empty_pool_gives_an_empty_batch(self, sampler) -> None:
         probabilities, concepts = pool(0)
         assert len(sampler.query(probabilities, concepts, batch_size=3)) == 0
