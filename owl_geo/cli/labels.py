@@ -10,6 +10,7 @@ import click
 from owl_geo.cli import options as opt
 from owl_geo.cli.ingest import login_name, stored_line
 from owl_geo.errors import printable
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
     table = of_consensus(store.current()) if consensus else store.history().drop(columns="seq")
     footprints = opened.footprints(list(dict.fromkeys(table["patch_id"])))
     write_answers(path, table, footprints)
-    click.echo(f"{path}: {len(table):,} {'labels' if consensus else 'answers'}")
+    click.echo(f"{path}: {counted(len(table), 'label' if consensus else 'answer')}")
 
 
 def _meanings(

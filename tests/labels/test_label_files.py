@@ -92,6 +92,16 @@ def test_what_stands_in_the_files(run: Run, tmp_path: Path) -> None:
     assert apart.max() < 1e-3
 
 
+def test_one_answer_is_counted_in_the_singular(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run")
+    entry = query(run)
+    searches.label(run.batch_path(0), {entry.patch_ids[0]: "present"})
+    ingest(run, [run.batch_path(0)], annotator="x")
+    for words, what in (((), "answer"), (("--consensus",), "label")):
+        path = tmp_path / f"{what}.csv"
+        assert owl("labels", "export", run.path, path, *words).output == f"{path}: 1 {what}\n"
+
+
 def test_consensus_is_one_label_per_patch(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     done = owl("labels", "export", run.path, path, "--consensus")
