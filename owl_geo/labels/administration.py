@@ -10,8 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from owl_geo.errors import RunError
-from owl_geo.labels.database import Database, driver, forbidden, reason
-from owl_geo.labels.postgis import POSTGIS_SCHEMA
+from owl_geo.labels.database import POSTGIS_SCHEMA, Database, driver, forbidden, reason
 from owl_geo.labels.sharing import Lease, Published, StoreState
 
 if TYPE_CHECKING:

@@ -47,6 +47,12 @@ _SETTINGS = (
     " set_config('array_nulls', 'on', false)"
 )
 
+# The schema that PostGIS is installed in, quoted: it may not be on the search path.
+POSTGIS_SCHEMA = (
+    "SELECT quote_ident(n.nspname) FROM pg_catalog.pg_extension e"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis'"
+)
+
 T = TypeVar("T")
 
 

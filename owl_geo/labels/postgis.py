@@ -27,7 +27,7 @@ from owl_geo.labels.base import (
     reprojected,
 )
 from owl_geo.labels.checks import check_meaning
-from owl_geo.labels.database import Database, driver
+from owl_geo.labels.database import POSTGIS_SCHEMA, Database, driver
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS
 from owl_geo.types import Answer
@@ -251,10 +251,3 @@ def on_earth(polygons: Sequence[shapely.Polygon], crs: object) -> list[shapely.P
     if crs is None:
         return list(polygons)
     return reprojected(polygons, CRS.from_user_input(crs), crs_of(GEOGRAPHIC))
-
-
-# The schema that PostGIS is installed in, quoted: it may not be on the search path.
-POSTGIS_SCHEMA = (
-    "SELECT quote_ident(n.nspname) FROM pg_catalog.pg_extension e"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis'"
-)

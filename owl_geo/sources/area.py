@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -21,9 +22,11 @@ from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.ground.vector_files import list_layers
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.settings.paths import is_local
-from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.wording import counted
+
+if TYPE_CHECKING:
+    from owl_geo.sources.unopened import TiledSettings
 
 
 class AreaOfInterest:

@@ -21,7 +21,7 @@ from owl_geo.errors import SourceError, suggestion, where_instead
 from owl_geo.settings.paths import is_local
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, holds_arrays
 from owl_geo.sources.cube.inherited import grid_mappings, groups_above, with_inherited
-from owl_geo.sources.cube.unopened import file_and_group, name_of_path
+from owl_geo.sources.cube.paths import file_and_group, name_of_path
 
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
 UNREADABLE = (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from owl_geo.settings.paths import absolute, is_local
 from owl_geo.settings.sources import CubeSettings
+from owl_geo.sources.cube.paths import file_and_group, name_of_path
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import Identity, OnError, Sample, UnopenedSource, without_paths
 from owl_geo.types import EMBEDDING
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from owl_geo.sources.band_choice import KnownBand
     from owl_geo.sources.base import PoolSource
     from owl_geo.types import SceneGrid
-
-_SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
 
 
 class UnopenedCube(UnopenedSource[CubeSettings]):
@@ -85,26 +82,3 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
         from owl_geo.sources.cube.source import CubeSource
 
         return CubeSource.from_settings(self.settings, index, known=known)
-
-
-def name_of_path(path: str) -> str:
-    """Return the name of a cube's file or URL without its suffixes, ``cube`` if nothing is left."""
-    plain = urlsplit(path).path or urlsplit(path).netloc if "://" in path else path
-    name = PurePosixPath(plain).name if "://" in path else absolute(Path(plain)).name
-    while (stem := Path(name).stem) and Path(name).suffix.lower() in _SUFFIXES:
-        name = stem
-    return name or "cube"
-
-
-def file_and_group(path: str) -> tuple[str, str | None]:
-    """Part the path of a group within a file, ``cube.nc/measurements``, into file and group.
-
-    A group of a Zarr folder is a folder itself, and the path of anything that exists, or is not on
-    this machine, stays whole: its group is None.
-    """
-    if not is_local(path) or Path(path).exists():
-        return path, None
-    for parent in Path(path).parents:
-        if parent.is_file():
-            return str(parent), Path(path).relative_to(parent).as_posix()
-    return path, None

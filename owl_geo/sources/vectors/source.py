@@ -15,10 +15,10 @@ from owl_geo.ground.windows import Windows
 from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.base import PoolSource, build_index, positions_of, read_at
+from owl_geo.sources.vectors.paths import name_of_table
 from owl_geo.sources.vectors.places import Placed, known_size, place
 from owl_geo.sources.vectors.table import Group, VectorTable, by_group
 from owl_geo.sources.vectors.times import warn_of_times
-from owl_geo.sources.vectors.unopened import name_of_table
 from owl_geo.types import EMBEDDING, BoolArray, FloatArray, IntArray, SceneGrid
 from owl_geo.wording import counted
 from owl_geo.work.progress import Progress

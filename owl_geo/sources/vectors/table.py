@@ -22,7 +22,7 @@ from owl_geo.ground.parquet_parts import versioned_as
 from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources.band_choice import in_short
 from owl_geo.sources.stated_crs import stated_crs
-from owl_geo.sources.vectors.unopened import parts_of
+from owl_geo.sources.vectors.paths import parts_of
 from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
 
 _SHORTEST = 8  # numbers in a vector; lists of fewer are boxes and the like

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from owl_geo.disk.suffixes import PARQUET
-from owl_geo.settings.paths import absolute
 from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources.file_states import file_states
 from owl_geo.sources.unopened import Identity, OnError, SameGround, UnopenedSource, without_paths
+from owl_geo.sources.vectors.paths import name_of_table, parts_of
 from owl_geo.work.progress import Progress
 
 if TYPE_CHECKING:
@@ -70,20 +69,3 @@ class UnopenedVectors(UnopenedSource[VectorsSettings]):
         from owl_geo.sources.vectors.source import VectorSource
 
         return VectorSource(self.settings, index, grids=grids)
-
-
-def name_of_table(settings: VectorsSettings) -> str:
-    """Return the name of the table: its own, or else that of its file or folder."""
-    path = absolute(Path(settings.path))
-    return settings.name or (path.name if path.is_dir() else path.stem)
-
-
-def parts_of(folder: Path) -> list[Path]:
-    """Return the files of a table in parts, in the order of their paths; hidden ones are none."""
-    parts = (path for path in folder.rglob("*") if path.suffix.lower() in PARQUET)
-    hidden = (".", "_")
-    return sorted(p for p in parts if not any(n.startswith(hidden) for n in _names(p, folder)))
-
-
-def _names(path: Path, folder: Path) -> tuple[str, ...]:
-    return path.relative_to(folder).parts
