@@ -7,6 +7,7 @@ The same records give the same bytes with the same version of matplotlib.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo.disk.atomic import writing_file
+from owl_geo.disk.file_names import file_names
 from owl_geo.errors import ConfigError, suggestion
 from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (
@@ -88,6 +90,7 @@ def plot_curves(
     records = with_bound(checked(records))
     styles = _styles(records, baseline, highlight)
     found, auc = curves(records, "positives_found"), curves(records, "test_auc")
+    files = _files(sorted(map(str, records["source"].unique())))
     written = []
     for source, rows in records.groupby("source", sort=True):
         pool, seeds = float(rows["pool"].mean()), rows["seed"].nunique()
@@ -104,7 +107,7 @@ def plot_curves(
             f"{source}: {_count(targets)} targets in {_count(pool)} patches, "
             f"{_seeds(seeds, as_bands=_as_bands(rows, styles))}"
         )
-        written += _save(figure, folder, f"curves_{_file_name(str(source))}", svg)
+        written += _save(figure, folder, f"curves_{files[str(source)]}", svg)
     return written
 
 
@@ -323,9 +326,16 @@ def _save(figure: Figure, folder: Path, name: str, svg: bool) -> list[Path]:
     return written
 
 
-def _file_name(source: str) -> str:
-    """Return a source's name with the characters that file systems refuse replaced."""
-    return re.sub(r"[^\w.-]+", "_", source).strip(".") or "source"
+def _files(sources: Sequence[str]) -> dict[str, str]:
+    """Return the sources' names with the characters that file systems refuse replaced.
+
+    Names that would be one file's, even if case is ignored, are those that scenes would have.
+    """
+    plain = {name: re.sub(r"[^\w.-]+", "_", name).strip(".") or "source" for name in sources}
+    often, apart = Counter(map(str.casefold, plain.values())), file_names(sources)
+    return {
+        name: file if often[file.casefold()] == 1 else apart[name] for name, file in plain.items()
+    }
 
 
 def _seeds(count: int, *, as_bands: bool) -> str:

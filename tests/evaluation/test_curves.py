@@ -273,6 +273,14 @@ def test_pictures_are_written_and_the_same_every_time(tmp_path: Path) -> None:
     assert difference.name == "differences.png"
 
 
+def test_each_source_has_a_picture_of_its_own(tmp_path: Path) -> None:
+    sources = ("C", "a b", "a_b", "c", "d é")
+    records = drawn({"random": 0.0}, seeds=1, sources=sources)
+    files = [path.name for path in plots.plot_curves(records, tmp_path)]
+    assert len({name.casefold() for name in files}) == 5
+    assert {"curves_a_b.png", "curves_d_é.png"} < set(files)
+
+
 def test_pictures_say_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import matplotlib as mpl
 
