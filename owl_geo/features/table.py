@@ -23,7 +23,7 @@ from owl_geo.features.views import without_unknown
 from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import AnyArray, BandStatistics, FloatArray, IntArray
-from owl_geo.work.progress import Progress
+from owl_geo.work.progress import Progress, stretch_of
 from owl_geo.work.workers import Threads, Workers, pieces
 
 if TYPE_CHECKING:
@@ -144,9 +144,9 @@ def _stored_table(
     scenes, done = [], 0
     for name, at in _scenes(source).items():
         if not kept.holds(name, len(at), widths):
-            told = partial(_tell, progress, done, len(source.index))
             parts = workers.map(work, pieces(at, source.chunk_starts))
-            kept.write_pieces(name, len(at), _counted(parts, told))
+            told = stretch_of(progress, done, len(source.index))
+            kept.write_pieces(name, len(at), _counted(parts, len(at), told))
         scenes.append(StoredScene(kept.path(name), len(at)))
         done += len(at)
     unscaled = StoredTable(tuple(scenes), plain.names, plain, Scaling.none(len(plain.names)))
@@ -155,17 +155,14 @@ def _stored_table(
     return replace(unscaled, scaling=scaling)
 
 
-def _counted(parts: Iterable[AnyArray], told: Callable[[int], None]) -> Iterator[AnyArray]:
+def _counted(parts: Iterable[AnyArray], n: int, progress: Progress | None) -> Iterator[AnyArray]:
+    """Yield the parts of n patches, and report how many there were."""
     done = 0
     for part in parts:
         done += len(part)
-        told(done)
+        if progress is not None:
+            progress(done, n)
         yield part
-
-
-def _tell(progress: Progress | None, before: int, of: int, done: int) -> None:
-    if progress is not None:
-        progress(before + done, of)
 
 
 def _one_thread_each(model: ModelSettings) -> AbstractContextManager[None]:

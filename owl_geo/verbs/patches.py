@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from owl_geo.search.search import Search
 from owl_geo.types import FloatArray, IntArray
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import PredictionFolder
-from owl_geo.work.progress import Progress, Reporter, silent
+from owl_geo.work.progress import Progress, Reporter, silent, stretch_of
 from owl_geo.work.workers import Workers
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _by_scene(
         table = known.iloc[positions].copy()
         numbers = np.full((2, len(table)), np.nan)
         if predicted is not None:
-            part = None if progress is None else partial(_tell, progress, done, len(known))
+            part = stretch_of(progress, done, len(known))
             numbers[:] = predicted.of_scene(str(scene), positions, part)
         table["probability"], table["uncertainty"] = numbers
         table["scene_crs"] = run.grids[str(scene)].crs
@@ -134,10 +134,6 @@ def _by_scene(
         done += len(table)
         if progress is not None:
             progress(done, len(known))
-
-
-def _tell(progress: Progress, before: int, total: int, done: int, _of_scene: int) -> None:
-    progress(before + done, total)
 
 
 class _Predicted:

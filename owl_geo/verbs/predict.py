@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import FOLDER, PredictionFolder, legend_of, only_one
 from owl_geo.verbs.prediction_record import FILE_NAME, PredictionRecord
 from owl_geo.verbs.target_areas import THRESHOLD, TargetArea, Targets, check_threshold
-from owl_geo.work.progress import Progress, Reporter, silent
+from owl_geo.work.progress import Progress, Reporter, silent, stretch_of
 from owl_geo.work.workers import Workers
 
 if TYPE_CHECKING:
@@ -207,9 +206,9 @@ def _predict(
         total, done = sum(len(folder.positions[name]) for name in todo), 0
         progress = report("Predicting")
         for name in todo:
-            scene_progress = None if progress is None else partial(_tell, progress, done, total)
             try:
-                _predict_scene(folder, name, search, learner, scene_progress)
+                of_scene = stretch_of(progress, done, total)
+                _predict_scene(folder, name, search, learner, of_scene)
             except SourceError as error:
                 if on_error == "fail":
                     raise
@@ -255,7 +254,3 @@ def present_source(run: Run) -> tuple[PoolSource, Mapping[str, str]]:
         if not missing:  # the scenes are not what is wrong, but perhaps a view
             raise
         return run.with_views(source), missing
-
-
-def _tell(progress: Progress, before: int, total: int, done: int, _of_scene: int) -> None:
-    progress(before + done, total)

@@ -21,3 +21,10 @@ def part_of(progress: Progress | None, number: int, n_parts: int) -> Progress | 
     if progress is None:
         return None
     return lambda done, total: progress(number * total + done, n_parts * total)
+
+
+def stretch_of(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Report a stretch of the whole, ``total``, of which ``before`` was done before it."""
+    if progress is None:
+        return None
+    return lambda done, _of_stretch: progress(before + done, total)

@@ -21,7 +21,7 @@ from owl_geo.sources.views.reading import ViewReader
 from owl_geo.sources.views.source import ViewedSource
 from owl_geo.types import BoolArray, FloatArray, IntArray, SceneGrid
 from owl_geo.wording import counted
-from owl_geo.work.progress import Progress
+from owl_geo.work.progress import Progress, part_of
 
 _PURPOSE = 2  # of random numbers; 0 and 1 are those of the band statistics and the held-out part
 _SAMPLE = 4096  # patches of the pool that are looked at in a view
@@ -104,7 +104,7 @@ def with_views(
     for number, view in enumerate(views):
         pairs = shared_bands(own, view.bands)
         look = _Look(source, windows, ViewReader(view, readers), pairs, seed)
-        found = look.over_scenes(_part(progress, number, len(views)))
+        found = look.over_scenes(part_of(progress, number, len(views)))
         if found.n_shown == 0 and before is None:
             raise _shows_nothing(view, source.grids)
         start = ViewLevels(found.fill, {}, len(pairs)) if before is None else before[view.name]
@@ -113,13 +113,6 @@ def with_views(
         summaries.append(ViewSummary(view.name, described_view(view), share, found.is_exact))
     readers.close()
     return ViewedSource(source, views, levels, own), levels, tuple(summaries)
-
-
-def _part(progress: Progress | None, number: int, of: int) -> Progress | None:
-    if progress is None:
-        return None
-    told = progress
-    return lambda done, total: told(number * total + done, of * total)
 
 
 @dataclass(frozen=True)
