@@ -73,7 +73,6 @@ def choose_by(
     labelled_classes: IntArray,
     batch_size: int,
     rng: np.random.Generator,
-    labelled_probabilities: NDArray[np.floating] | None = None,
 ) -> IntArray:
     """Return the positions of the candidates that the named strategy chooses, best first, ``(k,)``.
 
@@ -86,11 +85,10 @@ def choose_by(
         features: features of the candidates, ``(n, d)``, with the columns on one scale: distances
             are computed as they are.
         labelled_features: features of the answered patches, ``(a, d)``; a may be 0.
-        labelled_classes: their class numbers, int64 ``(a,)``.
+        labelled_classes: their class numbers, int64 ``(a,)``. Where a strategy compares
+            probabilities with those of answered patches, it takes these as certain.
         batch_size: how many.
         rng: draws a single seed, which determines everything else.
-        labelled_probabilities: class probabilities of the answered patches, ``(a, classes)``; used
-            only by ``skactiveml:contrastive``. If absent, the answers replace them.
 
     Raises:
         ConfigError: for an unknown name, if scikit-activeml is not installed, or if the strategy
@@ -99,13 +97,10 @@ def choose_by(
     """
     check_peer(name)
     n, answered = len(features), len(labelled_features)
-    candidate_p = _distributions(probabilities, n, "probabilities")
-    if labelled_probabilities is None:
-        labelled_p = np.eye(candidate_p.shape[1])[labelled_classes]
-    else:
-        labelled_p = _distributions(labelled_probabilities, answered, "labelled_probabilities")
+    candidate_p = _distributions(probabilities, n)
     if len(labelled_classes) != answered:
         raise ValueError(f"{answered:,} answered patches have {len(labelled_classes)} classes")
+    labelled_p = np.eye(candidate_p.shape[1])[labelled_classes]
     k = min(batch_size, n)
     seed = int(rng.integers(2**31 - 1))
     if k < 1 or n == 1:
@@ -133,16 +128,14 @@ def check_peer(name: str) -> None:
         ) from error
 
 
-def _distributions(
-    probabilities: NDArray[np.floating], n: int, argument: str
-) -> NDArray[np.float64]:
+def _distributions(probabilities: NDArray[np.floating], n: int) -> NDArray[np.float64]:
     """Return rows that sum to exactly 1: float32 is off by more than scikit-activeml tolerates."""
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or len(p) != n:
-        raise ValueError(f"{argument} must have the shape ({n}, classes), not {p.shape}")
+        raise ValueError(f"probabilities must have the shape ({n}, classes), not {p.shape}")
     total = p.sum(axis=1, keepdims=True)
     if not np.isfinite(p).all() or (p < 0).any() or not np.allclose(total, 1, atol=1e-3):
-        raise ValueError(f"{argument} must be finite, not negative, and sum to 1 in each row")
+        raise ValueError("probabilities must be finite, not negative, and sum to 1 in each row")
     return np.asarray(p / total)
 
 

@@ -167,10 +167,10 @@ def test_coreset_starts_farthest_from_what_is_answered() -> None:
     assert choose("skactiveml:coreset", given)[0] == gaps.min(axis=1).argmax()
 
 
-def test_contrastive_compares_with_what_the_model_says_of_the_answered() -> None:
+def test_contrastive_compares_with_the_answers() -> None:
     given = task()
-    flipped = 1 - np.eye(2)[given["labelled_classes"]]
-    assert choose("skactiveml:contrastive", given | {"labelled_probabilities": flipped}) != choose(
+    flipped = 1 - given["labelled_classes"]
+    assert choose("skactiveml:contrastive", given | {"labelled_classes": flipped}) != choose(
         "skactiveml:contrastive", given
     )
 

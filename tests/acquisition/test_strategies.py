@@ -86,6 +86,8 @@ class TestEveryStrategy:
     def test_one_seed_one_batch_and_another_round_another(self, named: Search) -> None:
         answers = answered(named, 12)
         assert batch(named, answers) == batch(named, answers)
+        # where the strategy draws nothing, the patches that audit it are others
+        assert batch(named, answers) != batch(named, answers, 2)
 
     def test_a_budget_above_the_pool_takes_what_is_left(self, named: Search) -> None:
         answers = answered(named, 59)
