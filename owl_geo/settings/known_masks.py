@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
+
+from owl_geo.settings.paths import path_at
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ _NAMES = (
 
 def bad_pixels_of(path: str) -> BadPixels | None:
     """Return what is bad in a mask, by the name of its file or address; None where unknown."""
-    name = PurePosixPath(urlsplit(path).path if "://" in path else path.replace("\\", "/"))
+    name = PurePosixPath(path_at(path) if "://" in path else path.replace("\\", "/"))
     stem = name.stem.casefold()
     return next((bad for pattern, bad in _NAMES if pattern.fullmatch(stem)), None)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from owl_geo.settings.subdatasets import is_subdataset, with_file
 
@@ -38,3 +40,16 @@ def whole_path(path: str, folder: Path) -> str:
 def is_local(path: str) -> bool:
     """Return whether a path is on this file system, and not a URL or a name of GDAL's own."""
     return "://" not in path and not path.startswith("/vsi") and not is_subdataset(path)
+
+
+def path_at(address: str) -> str:
+    """Return the path of a URL on its server, ``/a.tif`` of ``https://host/a.tif?key=1``.
+
+    Anything else is returned as it is.
+    """
+    if "://" not in address:
+        return address
+    try:
+        return urlsplit(address).path
+    except ValueError:  # brackets around no IPv6 address, which whatever opens it refuses
+        return re.sub(r"^[^/?#]*|[?#].*$", "", address.partition("://")[2])

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
+
+from owl_geo.settings.paths import path_at
 
 Date = datetime.date
 
@@ -258,5 +259,5 @@ def _only(days: Iterable[Date]) -> Date | None:
 
 def _last_part(path: str) -> str:
     """Return the name of a file or folder, without what a URL has behind its path."""
-    plain = urlsplit(path).path if path.startswith(("http://", "https://")) else path.split("?")[0]
+    plain = path_at(path) if path.startswith(("http://", "https://")) else path.split("?")[0]
     return PurePosixPath(plain.replace("\\", "/")).name

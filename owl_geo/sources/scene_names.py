@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.paths import absolute, is_local
+from owl_geo.settings.paths import absolute, is_local, path_at
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
 from owl_geo.sources.stac_values import PixelValues, columns
@@ -58,7 +57,7 @@ def scene_name(path: str | Path) -> str:
     text = str(path)
     if is_subdataset(text):
         return f"{scene_name(file_of(text))}_{label_of(text)}".rstrip("_")
-    plain = urlsplit(text).path if "://" in text else text
+    plain = path_at(text)
     pure = PurePosixPath(plain) if not is_local(text) else absolute(Path(plain))
     if pure.name == "..":  # behind a link
         pure = Path(plain).resolve()
@@ -161,8 +160,5 @@ def distinct_names(locations: Sequence[SceneLocation], taken: Collection[str] = 
 def _parts(location: SceneLocation) -> list[str]:
     """Return the parts of a path that may name a scene; the last is the name of file or folder."""
     path = location.files[0]
-    if is_local(path):
-        before = Path(path).parts[1:-1]
-    else:
-        before = PurePosixPath(urlsplit(path).path if "://" in path else path).parts[1:-1]
-    return [*before, scene_name(path)]
+    whole = Path(path) if is_local(path) else PurePosixPath(path_at(path))
+    return [*whole.parts[1:-1], scene_name(path)]

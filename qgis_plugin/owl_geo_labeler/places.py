@@ -90,4 +90,5 @@ class SharedPlace:
 
 def is_shared(text: str) -> bool:
     """Whether a text is the address of a database."""
-    return urlsplit(text).scheme in _SCHEMES
+    scheme, colon, _ = text.partition(":")
+    return bool(colon) and scheme.lower() in _SCHEMES

@@ -363,6 +363,16 @@ def test_the_batches_of_the_newest_round_come_first(tmp_path):
     assert [path.stem for path in run.newest()] == ["batch-ana", "batch-ben"]
 
 
+@pytest.mark.parametrize("address", ["postgresql://[::1/db", "Postgres://h:port/db"])
+def test_a_store_at_an_address_that_is_none_is_said(tmp_path, address):
+    settings = tmp_path / "owl.toml"
+    settings.write_text(f'labels = "{address}"\n')
+    with pytest.raises(Problem, match="is not the address of a batch"):
+        RunFolder(tmp_path).store()
+    settings.write_text('labels = "postgres"\n')
+    assert RunFolder(tmp_path).store() is None
+
+
 @pytest.mark.parametrize(
     ("kind", "has_some"),
     [

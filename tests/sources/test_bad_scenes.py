@@ -466,6 +466,24 @@ def test_a_home_that_nobody_has_is_a_folder_like_any_other(owl: Owl) -> None:
     assert "does not exist" in owl.init("~nobody-of-that-name/scene.tif").refusal()
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://[::1/a_B04.tif",
+        "s3://tiles[2024]/LC08_L2SP_SR_B4.tif",
+        "s3://[x/S2.SAFE",
+        "s3://[x]/a.zarr",
+    ],
+)
+def test_an_address_with_brackets_around_no_host_is_refused_in_one_line(
+    address: str, owl: Owl
+) -> None:
+    assert f"cannot open {address}" in owl.init(address).refusal()
+    scene = write_raster(owl.folder / "scene.tif", PIXELS)
+    assert address in owl.init(scene, "--mask", address, "--mask-bad", "1").refusal()
+    assert "cannot open" in owl.init(address, "--source", "cube").refusal()
+
+
 def test_an_error_of_gdal_with_broken_text_is_one_line(owl: Owl) -> None:
     path = owl.folder / os.fsdecode(b"latin\xff")
     path.mkdir()

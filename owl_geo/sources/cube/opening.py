@@ -13,12 +13,11 @@ from collections.abc import Hashable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import xarray as xr
 
 from owl_geo.errors import SourceError, suggestion, where_instead
-from owl_geo.settings.paths import is_local
+from owl_geo.settings.paths import is_local, path_at
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, holds_arrays
 from owl_geo.sources.cube.inherited import grid_mappings, groups_above, with_inherited
 from owl_geo.sources.cube.paths import file_and_group, name_of_path
@@ -251,7 +250,7 @@ def _engine(path: str) -> str:
 
 
 def _is_zarr(path: str) -> bool:
-    plain = (urlsplit(path).path if "://" in path else path).lower()
+    plain = path_at(path).lower()
     if plain.rstrip("/").endswith(".zarr") or ("://" in path and ".zarr/" in plain):
         return True  # of a URL a group may follow, which is a folder where the store is one
     return "://" not in path and any((Path(path) / name).exists() for name in _ZARR_FILES)

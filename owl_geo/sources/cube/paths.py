@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
-from owl_geo.settings.paths import absolute, is_local
+from owl_geo.settings.paths import absolute, is_local, path_at
 
 _SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
 
 
 def name_of_path(path: str) -> str:
     """Return the name of a cube's file or URL without its suffixes, ``cube`` if nothing is left."""
-    plain = urlsplit(path).path or urlsplit(path).netloc if "://" in path else path
+    plain = path_at(path) or re.split("[?#]", path.partition("://")[2])[0]  # a bucket alone
     name = PurePosixPath(plain).name if "://" in path else absolute(Path(plain)).name
     while (stem := Path(name).stem) and Path(name).suffix.lower() in _SUFFIXES:
         name = stem

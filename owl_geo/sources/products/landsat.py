@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.known_masks import BQA, QA_PIXEL
+from owl_geo.settings.paths import path_at
 from owl_geo.sources.files import read_bands
 from owl_geo.sources.products.mtl import CONTENTS, IMAGE, RESCALING, Groups, is_mtl, read_mtl
 from owl_geo.sources.products.product import (
@@ -71,7 +71,7 @@ def _level_2_product(path: Path) -> str | None:
 
 def level_2_terms(path: str) -> tuple[float, float] | None:
     """Return scale and offset of a Landsat band of level 2 by its name; None of any other file."""
-    name = PurePosixPath(urlsplit(path).path if "://" in path else path)
+    name = PurePosixPath(path_at(path))
     if name.suffix.casefold() not in _GEOTIFF or not _LEVEL_2_BAND.fullmatch(name.stem):
         return None
     return _LEVEL_2_TERMS[name.stem.upper().rpartition("_B")[0][-2:]]
