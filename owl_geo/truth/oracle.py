@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from owl_geo.settings.config import Settings
 from owl_geo.settings.truth import OracleSettings
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.types import AnyArray, BoolArray, IntArray
-from owl_geo.wording import counted
+from owl_geo.wording import counted, plural
 
 Shares = NDArray[np.float64]  # (n, classes)
 Share = NDArray[np.float64]  # (n,)
@@ -298,8 +299,32 @@ def _class_of_features(
             )
         codes[of_class] = code
     has_class = np.asarray((text != "").to_numpy(dtype=bool) | (codes < len(wanted)))
-    _warn_of_another_case(oracle, wanted, text[codes == len(wanted)])
+    others = text[codes == len(wanted)]
+    _warn_of_another_case(oracle, wanted, others)
+    _warn_of_classes_without_values(oracle, names, wanted, others)
     return codes, has_class
+
+
+def _warn_of_classes_without_values(
+    oracle: OracleSettings, names: Sequence[str], wanted: list[str], others: pd.Series
+) -> None:
+    """Warn of features that are called as a class of the run is, and count as the background."""
+    background, *classes = (name for name in names if name not in RESERVED_LABELS)
+    meant = [name for name in classes if name not in wanted and (others == name).any()]
+    if not meant:
+        return
+    n = int(others.isin(meant).sum())
+    unsaid = [name for name in wanted if name not in oracle.values]  # told with the first of them
+    told = (
+        f"{name} = [{name}]"
+        for name in (json.dumps(each, ensure_ascii=False) for each in (*meant, *unsaid))
+    )
+    _log.warning(
+        "%s: %s %s = %s, which is a class of the run, and %s as %s; if the class is meant, say so "
+        "under [oracle.values] in owl.toml: %s",
+        *(oracle.path, counted(n, "feature has", "features have"), oracle.column),
+        *(" or ".join(meant), plural(n, "counts", "count"), background, ", ".join(told)),
+    )
 
 
 def _warn_of_another_case(oracle: OracleSettings, wanted: list[str], others: pd.Series) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 
 import geopandas as gpd
@@ -183,6 +184,30 @@ def test_a_class_in_another_case_is_told(tmp_path, caplog) -> None:
     oracle["values"] = {"present": ["mine", "Mine", "MINE"]}
     assert (labels(oracle) == "present").sum() == 4
     assert "another case" not in caplog.text
+
+
+def test_classes_of_the_run_that_count_as_the_background_are_told(tmp_path, caplog) -> None:
+    shapes = [square(col, 0, 1, 1) for col in range(5)]
+    path = layer(tmp_path / "t.gpkg", shapes, kind=["mine", "pit", "pit", "dump", "forest"])
+    oracle: dict = {"path": path, "column": "kind"}
+    classes = ("none", "mine", "pit", "dump")
+    found = labels(oracle, classes)
+    assert found[0].tolist() == ["mine", *["none"] * 5]
+    assert (
+        "3 features have kind = pit or dump, which is a class of the run, and count as none"
+        in caplog.text
+    )
+    told = caplog.text.partition("in owl.toml: ")[2].splitlines()[0]
+    assert told == '"pit" = ["pit"], "dump" = ["dump"], "mine" = ["mine"]'
+    caplog.clear()
+    oracle["values"] = tomllib.loads(told.replace("], ", "]\n"))
+    found = labels(oracle, classes)
+    assert found[0].tolist() == ["mine", "pit", "pit", "dump", "none", "none"]
+    assert "a class of the run" not in caplog.text
+    # by its values, all of them are one class
+    oracle["values"] = {"mine": ["mine", "pit", "dump"]}
+    assert (labels(oracle, classes) == "mine").sum() == 4
+    assert "a class of the run" not in caplog.text
 
 
 def test_what_ground_beyond_a_truth_counts_as_is_told(tmp_path, caplog) -> None:
