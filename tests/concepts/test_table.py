@@ -161,6 +161,21 @@ def test_distance_sees_features_beyond_the_scene(tmp_path: Path) -> None:
     assert found.coverage == {"a": 1.0}
 
 
+def test_distances_to_what_may_be_outlines_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    area = box(0, 0, 4, 4)
+    concepts = {"metres": {"kind": "distance", "layer": "a"}}
+    path = write_layer(tmp_path / "a.gpkg", [shapely.LineString(area.exterior)])
+    found = compute(concepts, {"a": path}).columns["metres"]
+    assert found[5] == pytest.approx(150, rel=1e-3)  # the middle of a patch within
+    assert "concepts.metres: 1 line ends where it begins, and distances within" in caplog.text
+    caplog.clear()
+    path = write_layer(tmp_path / "b.gpkg", [area])
+    assert (compute(concepts, {"a": path}).columns["metres"] == 0).all()
+    assert "begins" not in caplog.text
+
+
 def test_scenes_in_several_crs_each_in_its_own(tmp_path: Path) -> None:
     """The same ground cut twice: shares and metres must agree, whatever the CRS of the scene."""
     to_mercator = Transformer.from_crs(UTM, 3857, always_xy=True)
