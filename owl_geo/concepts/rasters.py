@@ -70,6 +70,19 @@ def majority(
     return winner
 
 
+def by_code(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of classes by their codes as ``majority`` has them: ``07`` is 7."""
+    return {_as_code(text): name for text, name in names.items()}
+
+
+def _as_code(text: str) -> str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else text
+
+
 def mean(path: str, windows: Windows, *, band: int = 1) -> NDArray[np.float64]:
     """Return the mean of the valid pixels in each window, float64 ``(n,)``, NaN if there are none.
 
