@@ -25,6 +25,11 @@ def two_digits(number: float) -> str:
     return f"{round(number, 2) + 0.0:.2f}"
 
 
+def three_digits(share: float) -> str:
+    """Return a share of 1 with three digits, and never as all of it where it is less: ``0.996``."""
+    return f"{min(share, 0.999) if share < 1 else share:.3f}"
+
+
 def per_cent(share: float, *, digits: int = 0) -> str:
     """Return a share of 1 in per cent, with a space before the sign: ``76.7 %``."""
     return f"{share:.{digits}%}".replace("%", " %")

@@ -34,6 +34,9 @@ def add(run_path: Path, name: str) -> None:
     done = add_class(run_path, name)
     name = done.run.settings.classes[-1]
     click.echo(f"{run_path}: {', '.join(done.run.settings.classes)}")
+    if done.had:
+        opt.say(f"{name} is a class of it already; nothing was changed")
+        return
     for path in done.waiting:
         opt.say(f"{path} was written before, without {name}; the next batch offers it")
     oracle = done.run.settings.oracle

@@ -41,7 +41,7 @@ def say_preview(plan: Plan, now: Preview) -> int:
     if _seen_elsewhere(now):
         scenes_.say_places(now.places)
     _say_size(plan.size)
-    _say_notes(plan.settings, now.grids, is_made=False)
+    _say_notes(plan.settings, now.grids, None)
     scenes_.name_failed(plan.failed)
     return scenes_.exit_code(bool(plan.failed))
 
@@ -124,7 +124,7 @@ def say_summary(summary: Summary, run_path: Path, size: PatchSize | None = None)
     _say_size(size)
     for note in summary.notes:
         opt.say(f"Note: {note}")
-    _say_notes(summary.run.settings_here, summary.run.grids, is_made=True)
+    _say_notes(summary.run.settings_here, summary.run.grids, run_path)
     step = "query" if settings.oracle is None else "run"
     if store_class(settings.labels).has_administration:
         step = "store init"
@@ -138,9 +138,10 @@ def _say_size(size: PatchSize | None) -> None:
         opt.say(f"Patch size: {size.pixels} pixels, {size.why}; --patch-size sets another")
 
 
-def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: bool) -> None:
-    """Print what may surprise a beginner, or what one may have missed."""
+def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], made: Path | None) -> None:
+    """Print what may surprise a beginner, or what one may have missed; ``made`` is a made run."""
     from owl_geo.sources import unopened_source
+    from owl_geo.sources.views.unopened import notes_of
     from owl_geo.verbs import preview
 
     unit = preview.unit_note(grids)
@@ -148,12 +149,16 @@ def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: b
         opt.say(f"Note: {unit}")
     source = unopened_source(settings.source)
     for note in source.notes():
-        again = " --overwrite" if is_made and "--update" not in note else ""
+        again = " --overwrite" if made and "--update" not in note else ""
         opt.say(f"Note: {note}{again}")
+    for name, notes in notes_of(settings.views).items():
+        again = f", then run owl-geo init {opt.quoted(made)} --update" if made else ""
+        for note in notes:
+            opt.say(f"Note: view {name!r}: {note}{again}")
     paths = [path for of_scene in source.files.values() for path in of_scene]
     extract = preview.osm_beside(Path(paths[0])) if paths and not settings.concepts else None
     if extract is not None:
-        again = " (--overwrite replaces this run)" if is_made else ""
+        again = " (--overwrite replaces this run)" if made else ""
         opt.say(
             f"Note: {extract} lies beside the scene; --osm {opt.quoted(extract)} would use it to "
             f"guide the search{again}"

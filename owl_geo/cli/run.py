@@ -12,7 +12,7 @@ import click
 from owl_geo.cli import flags, loop, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli.query import ask
-from owl_geo.wording import counted
+from owl_geo.wording import counted, three_digits
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -158,7 +158,7 @@ def _search(opened: Run, device: str, cluster: str | None) -> None:
     elif math.isnan(last.test_auc):
         opt.say(f"{summary}; test AUC is nan: the held-out patches lack one of the classes")
     else:
-        opt.say(f"{summary}; fitted on all of them, the test AUC is {last.test_auc:.3f}")
+        opt.say(f"{summary}; fitted on all of them, the test AUC is {three_digits(last.test_auc)}")
     if finished:
         opt.say(f"{opened.path} is finished; nothing was changed")
     else:
@@ -169,4 +169,5 @@ def _print_row(entry: Round) -> None:
     """Print the row of a round that wrote a batch; before the first one, there were no labels."""
     metrics = entry.metrics
     if metrics.n_labeled and entry.batch_id is not None:
-        click.echo(f"{metrics.round:>5} | {metrics.n_labeled:>7} | {metrics.test_auc:>8.3f}")
+        auc = three_digits(metrics.test_auc)
+        click.echo(f"{metrics.round:>5} | {metrics.n_labeled:>7} | {auc:>8}")

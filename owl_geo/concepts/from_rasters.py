@@ -53,14 +53,15 @@ class OfRaster(ConceptKind[RasterConcept]):
     def _check_names(self, names: Mapping[str, str], found: AnyArray) -> None:
         """Warn where all codes that have a name are those of another legend."""
         codes = sorted(set(map(str, found)) - {UNKNOWN})
-        if not names or not codes or set(names.values()).intersection(codes):
+        # the only one that has a name may be of what there is elsewhere
+        if len(names) < 2 or not codes or set(names.values()).intersection(codes):
             return
         path, band = self.settings.path, self.settings.band
         if band == 1 and {str(int(value)) for value in values_of(path)}.intersection(names):
             return  # elsewhere
         _log.warning(
-            "concepts.%s: no patch has a code that is in names (%s), and in %s they have %s; correct "
-            "names in owl.toml",
+            "concepts.%s: no patch has a code that is in names (%s), and in %s they have %s; "
+            "correct names in owl.toml",
             *(self.name, _listed(sorted(names, key=_in_order)), path),
             _listed(sorted(codes, key=_in_order)),
         )

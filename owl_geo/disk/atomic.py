@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -103,15 +104,20 @@ def finish_replacing(folder: Path, waiting: str) -> None:
 def writing_file(target: Path, *, shared: bool = False, parents: bool = True) -> Iterator[Path]:
     """Yield a hidden path beside ``target`` to write to, then rename it, replacing any old file.
 
-    The suffix is the target's, because GDAL derives the format from it. With ``shared``, several
-    processes and threads may write the same file at once: each writes its own, and
-    ``clear_partials`` removes what a killed one leaves. Without ``parents``, the folder is made if
-    need be, but not those around it: a run is not made again where it was moved or deleted. Raises
-    RunError if the disk is full or the folder cannot be written.
+    The suffix is the target's, because GDAL derives the format from it. Each process and thread
+    writes a file of its own, and the last to end has the target; what a killed one leaves goes a
+    day later. With ``shared``, all would write the same: ``clear_partials`` removes what a killed
+    one leaves, and who is overtaken is content with the target. Without ``parents``, the folder is
+    made if need be, but not those around it: a run is not made again where it was moved or deleted.
+    Raises RunError if the disk is full or the folder cannot be written.
     """
     with disk_errors(target):
         target.parent.mkdir(parents=parents, exist_ok=True)
-        mark = f"{_SHARED}{os.getpid()}-{threading.get_ident()}" if shared else ""
+        if shared:
+            mark = f"{_SHARED}{os.getpid()}-{threading.get_ident()}"
+        else:
+            _clear_old(target)
+            mark = f"-{secrets.token_hex(4)}"
         partial = target.with_name(f".{target.stem}.partial{mark}{target.suffix}")
         partial.unlink(missing_ok=True)
         try:
@@ -128,6 +134,17 @@ def writing_file(target: Path, *, shared: bool = False, parents: bool = True) ->
 
 
 _SHARED = "-of-"
+_OLD = 24 * 3600  # seconds; nobody writes one file for as long
+
+
+def _clear_old(target: Path) -> None:
+    """Remove what killed processes left of a file a day ago, with the folders of ``gpkg``."""
+    name = f".{target.stem}.partial-"
+    for path in target.parent.iterdir():
+        if path.name.startswith((name, f".{name}")):
+            with suppress(OSError):
+                if path.stat().st_mtime < time.time() - _OLD:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def clear_partials(folder: Path) -> None:

@@ -99,7 +99,7 @@ def _are_apart(taken: list[float], others: AnyArray) -> bool:
             return False
     gap = value - most if value > most else least - value
     # snow of 0 to 100 is as far from 200
-    is_apart = gap > most - least or value < 0 <= least or (
-        value in _BESIDE_PERCENT and gap >= most
+    is_apart = (
+        gap > most - least or value < 0 <= least or (value in _BESIDE_PERCENT and gap >= most)
     )
     return is_apart and len(np.unique(others[:_LOOKED_AT])) >= _FEWEST_OTHERS

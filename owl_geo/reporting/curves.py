@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from owl_geo.evaluation.plots import COLOURS, REFERENCE, whole_numbers
 from owl_geo.measures.audit import FEW, Estimate
 from owl_geo.measures.metrics import RoundMetrics
+from owl_geo.reporting.facts import true_labels
 from owl_geo.reporting.figures import drawing, figure, shortened
 from owl_geo.reporting.survey import Survey
 from owl_geo.reporting.words import auc_in_words, why_no_auc
@@ -80,10 +81,10 @@ def _course(states: Iterable[tuple[int, _Value]]) -> list[tuple[int, _Value]]:
 
 
 def _expected(survey: Survey, now: Status) -> tuple[Estimate | None, str]:
-    truth, positive = survey.run.truth, survey.run.settings.positive
-    if truth is not None:
-        asked = truth[~truth["held_out"]]
-        labels = asked["label"].dropna()
+    positive = survey.run.settings.positive
+    if survey.run.truth is not None:
+        current = survey.labels.rename_axis("patch_id").reset_index()
+        labels = true_labels(survey.run, current).dropna()
         if len(labels):
             share = float((labels == positive).mean())
             known = f"chance, by the truth: {per_cent(share, digits=1)}"

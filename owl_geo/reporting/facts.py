@@ -6,6 +6,8 @@ import math
 import shlex
 from pathlib import Path
 
+import pandas as pd
+
 from owl_geo.batches import count_answers
 from owl_geo.errors import printable
 from owl_geo.measures.audit import FEW, percent
@@ -20,7 +22,7 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
     """Return every fact as (name, text); a text may have several lines."""
     all_of_them = [
         ("Run", f"{run.path}, {run.settings.source.kind} source"),
-        ("Patches", _patches(now)),
+        ("Patches", _patches(run, now)),
         ("Batches", f"{now.batches:,}, {counted(now.asked, 'patch')} asked"),
         ("Answers", _answers(now)),
         ("Truth", _truth(run)),
@@ -36,9 +38,21 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
     return [(name, text) for name, text in all_of_them if text]
 
 
-def _patches(now: Status) -> str:
-    held_out = f", {now.held_out:,} held out" if now.held_out else ""
-    return f"{now.patches:,}, {now.askable:,} may still be asked{held_out}"
+def _patches(run: Run, now: Status) -> str:
+    """Say of how many patches what may be done; those of places that others show are left over."""
+    parts = [f"{now.patches:,}", f"{now.askable:,} may still be asked"]
+    answered = sum(now.labels.values())
+    if run.truth is not None and now.held_out:
+        # what shares ground with tested patches is no more of the pool than they are
+        tested = int(run.truth["tested"].sum())
+        parts.append(f"{tested:,} held out")
+        if now.held_out > tested:
+            parts.append(f"{now.held_out - tested:,} more on their ground")
+    if run.index.shared is not None:
+        others = now.patches - now.askable - now.held_out - answered
+        if others > 0:
+            parts.append(f"{others:,} of places that are asked in another scene")
+    return ", ".join(parts)
 
 
 def _answers(now: Status) -> str:
@@ -61,11 +75,26 @@ def _truth(run: Run) -> str:
     if run.truth is None:
         return ""
     positive = run.settings.positive
-    targets = run.truth[~run.truth["held_out"] & (run.truth["label"] == positive)]["patch_id"]
-    labels = run.labels.current().set_index("patch_id")["label"]
+    current = run.labels.current()
+    truth = true_labels(run, current)
+    targets = truth.index[truth == positive]
+    labels = current.set_index("patch_id")["label"]
     n_found = int((labels.reindex(targets) == positive).sum())
     has = plural(n_found, "has", "have")
     return f"{n_found:,} of the {len(targets):,} {positive} in the pool {has} been found"
+
+
+def true_labels(run: Run, current: pd.DataFrame) -> pd.Series:
+    """Return the true label of each place of the pool, by patch_id; None where it is not known.
+
+    A place that several scenes show is there once, as the patch that was answered or may be asked.
+    ``current`` has the labels in the store. The run has a truth.
+    """
+    assert run.truth is not None
+    truth = run.truth
+    counts = truth["patch_id"].isin(current["patch_id"]).to_numpy(dtype=bool) | run.pool(current)
+    counts &= ~truth["held_out"].to_numpy(dtype=bool)
+    return truth[counts].set_index("patch_id")["label"]
 
 
 _CONFUSIONS = 3  # confusions that are named per annotator

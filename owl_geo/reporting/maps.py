@@ -147,7 +147,7 @@ def _kinds(survey: Survey, scene: str) -> Iterator[_Kind]:
         yield _Kind(name, colours[name], markers[name], at[labels == name])
     for title, ids, marker, is_hollow in (
         ("disputed", survey.disputed, "d", False),
-        ("asked, not answered", survey.waiting, "s", True),
+        ("of the last batch, not answered", survey.waiting, "s", True),
     ):
         open_ = survey.positions(list(ids))
         in_scene = (survey.run.patches["scene"].iloc[open_] == scene).to_numpy()

@@ -13,7 +13,7 @@ from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.choices import RELEVANCE, chosen
 from owl_geo.settings.concepts import Concept
-from owl_geo.wording import per_cent
+from owl_geo.wording import per_cent, three_digits
 
 
 def value(raw: object, concept: Concept) -> str:
@@ -73,7 +73,7 @@ def ranking(run: Run, row: RoundMetrics) -> str:
 def auc_in_words(auc: float) -> str:
     """Return an AUC with two digits, or with three where two would make 1.00 of less."""
     if auc < 1 and round(auc, 2) == 1:
-        return f"{math.floor(1000 * auc) / 1000:.3f}"
+        return three_digits(auc)
     return f"{auc:.2f}"
 
 

@@ -15,7 +15,7 @@ from owl_geo.ground.grid import bounds
 from owl_geo.sources.arrays.layout import ARRAYS, holds_arrays
 from owl_geo.sources.bands import Band, doubtful_files
 from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
-from owl_geo.sources.named_bands import naming
+from owl_geo.sources.named_bands import naming, taking
 from owl_geo.sources.products.families import is_product, lacks_metadata, product_around
 from owl_geo.sources.products.product import Product
 from owl_geo.sources.side_files import is_side_file
@@ -169,7 +169,7 @@ def _left_out(
         by_reason.setdefault(why, []).append(path)
     notes += [
         f"{_listed(path.name for path in paths)} {_are(paths)} not taken: {why}; to take it "
-        f"instead: --scene {paths[0]}"
+        f"instead: {taking(paths[0])}"
         for why, paths in by_reason.items()
     ]
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""How a person names bands: as an option for the pool's scenes, in owl.toml for those of a view."""
+"""How a person names bands and files: as options for the pool's scenes, in owl.toml for a view."""
 
 from __future__ import annotations
 
@@ -35,3 +35,11 @@ def naming(bands: Sequence[str], *, further: bool = False) -> str:
         return f"--bands {','.join(['...'] * further + list(bands))}"
     listed = ", ".join(["..."] * further + [f'"{band}"' for band in bands])
     return f"bands = [{listed}] under [views.{view}] in owl.toml"
+
+
+def taking(path: object) -> str:
+    """Return how to take a file or folder: by an option, or as the ``path`` of a view's scene."""
+    view = _VIEW.get()
+    if view is None:
+        return f"--scene {path}"
+    return f'path = "{path}" under [[views.{view}.scenes]] in owl.toml'

@@ -13,6 +13,7 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.settings.subdatasets import file_of
 from owl_geo.sources.file_states import file_states, imagery_files
+from owl_geo.sources.named_bands import naming
 from owl_geo.sources.unopened import (
     Addition,
     Growth,
@@ -305,10 +306,10 @@ def _of_alpha(bands: Sequence[Band]) -> Iterator[str]:
     """Say which band counts as a mask but may be data, or the other way round."""
     alpha = next((band for band in bands if band.alpha), None)
     if alpha is not None:
-        numbers = ",".join(str(number) for number in range(1, len(bands) + 1))
+        numbers = [str(number) for number in range(1, len(bands) + 1)]
         yield (
             f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
-            f"data, for example near infrared, name it too: --bands {numbers}"
+            f"data, for example near infrared, name it too: {naming(numbers)}"
         )
         return
     for band in bands:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ from owl_geo.settings.config import Settings
 from owl_geo.settings.truth import OracleSettings
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.types import AnyArray, BoolArray, IntArray
-from owl_geo.wording import counted, plural
+from owl_geo.wording import counted
 
 Shares = NDArray[np.float64]  # (n, classes)
 Share = NDArray[np.float64]  # (n,)
@@ -67,7 +66,9 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
         labels: AnyArray = classes[_own_labels(source, len(classes))]
         return labels
     pool = Pool.of(windows_of(source))
-    wanted = [name for name in settings.classes[1:] if name in oracle.values] or [settings.positive]
+    # the class that is searched for has the truth's own word for it where values name none
+    named = {*oracle.values, settings.positive}
+    wanted = [name for name in settings.classes[1:] if name in named] or [settings.positive]
     if is_raster(oracle.path):
         shares, unknown = _raster_shares(oracle, oracle.path, wanted, pool, a_part)
     else:
@@ -115,12 +116,14 @@ def _raster_shares(
     oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, a_part: bool
 ) -> tuple[Shares, Share]:
     """Return each class's share of a patch's truth pixels, and the share that is not valid."""
-    if not oracle.values:
+    nameless = [name for name in wanted if name not in oracle.values]
+    if nameless:
+        missing = f"oracle.values{f'.{nameless[0]}' if oracle.values else ''}"
         raise ConfigError(
-            f"{path} is a raster, and oracle.values is missing; {values_there(path)}",
+            f"{path} is a raster, and {missing} is missing; {values_there(path)}",
             remedy=(
-                f"name the values that mean {_quoted(wanted)}, with --oracle-values or as "
-                "oracle.values in owl.toml"
+                f"name the values that mean {_quoted(nameless)}, with --oracle-values or as "
+                f"{missing} in owl.toml"
             ),
         )
     if oracle.column is not None:
@@ -305,30 +308,29 @@ def _class_of_features(
     has_class = np.asarray((text != "").to_numpy(dtype=bool) | (codes < len(wanted)))
     others = text[codes == len(wanted)]
     _warn_of_another_case(oracle, wanted, others)
-    _warn_of_classes_without_values(oracle, names, wanted, others)
+    left_out = [name for name in names[1:] if name not in (*wanted, *RESERVED_LABELS)]
+    _warn_of_classes(oracle, left_out, others, names[0])
     return codes, has_class
 
 
-def _warn_of_classes_without_values(
-    oracle: OracleSettings, names: Sequence[str], wanted: list[str], others: pd.Series
+def _warn_of_classes(
+    oracle: OracleSettings, classes: Sequence[str], others: pd.Series, background: str
 ) -> None:
-    """Warn of features that are called as a class of the run is, and count as the background."""
-    background, *classes = (name for name in names if name not in RESERVED_LABELS)
-    meant = [name for name in classes if name not in wanted and (others == name).any()]
-    if not meant:
-        return
-    n = int(others.isin(meant).sum())
-    unsaid = [name for name in wanted if name not in oracle.values]  # told with the first of them
-    told = (
-        f"{name} = [{name}]"
-        for name in (json.dumps(each, ensure_ascii=False) for each in (*meant, *unsaid))
-    )
-    _log.warning(
-        "%s: %s %s = %s, which is a class of the run, and %s as %s; if the class is meant, say so "
-        "under [oracle.values] in owl.toml: %s",
-        *(oracle.path, counted(n, "feature has", "features have"), oracle.column),
-        *(" or ".join(meant), plural(n, "counts", "count"), background, ", ".join(told)),
-    )
+    """Warn of features that have the name of a class of the run, and count as background."""
+    named = others[others.isin(classes)]
+    if len(named):
+        found = sorted(set(named))
+        _log.warning(
+            "%s: %s %s = %s, as a class of the run is called, but the truth takes only the classes "
+            "in oracle.values, and they count as %s; if they are meant, name the values of %s too, "
+            "as oracle.values in owl.toml",
+            oracle.path,
+            counted(len(named), "feature has", "features have"),
+            oracle.column,
+            " or ".join(found),
+            background,
+            "each class" if len(found) > 1 else found[0],
+        )
 
 
 def _warn_of_another_case(oracle: OracleSettings, wanted: list[str], others: pd.Series) -> None:

@@ -12,6 +12,8 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.class_names import fault_of_class
 from owl_geo.verbs.measure import measure_rest
 
+_LEAST = 2  # classes of a run, so that none of them was added
+
 
 @dataclass(frozen=True)
 class ClassAdded:
@@ -20,10 +22,12 @@ class ClassAdded:
     Args:
         run: the run as it is now.
         waiting: files of a batch that waits for answers, and offers the classes from before.
+        had: whether the run had the class already, as its newest one, so that nothing was done.
     """
 
     run: Run
     waiting: tuple[Path, ...]
+    had: bool = False
 
 
 def add_class(run: AnyRun, name: str) -> ClassAdded:
@@ -31,10 +35,11 @@ def add_class(run: AnyRun, name: str) -> ClassAdded:
 
     Answers, rounds and batches stay too, and no batch is written anew: the next one offers the
     class. Models go on from what they have learnt. Where the answers are in a database, it takes
-    the class first, so that a command that was killed can be repeated.
+    the class first, so that a command that was killed can be repeated. For the same reason, it is
+    no error if the class is the run's newest, behind the two that a run has at least.
 
-    Raises ConfigError for a name that cannot be a class, or is one; RunError where owl.toml has
-    been edited since the run was made, or the database does not allow it. The run is then as it
+    Raises ConfigError for a name that cannot be a class, or is another one; RunError where owl.toml
+    has been edited since the run was made, or the database does not allow it. The run is then as it
     was.
     """
     check_text("name", name)
@@ -44,6 +49,8 @@ def add_class(run: AnyRun, name: str) -> ClassAdded:
         run = Run(run.path)
         run.index.check_made_from_settings()
         before = run.settings.classes
+        if name == before[-1] and len(before) > _LEAST:
+            return ClassAdded(run, (), had=True)
         fault = fault_of_class(name, before)
         if fault is not None:
             raise ConfigError(f"{run.path}: {fault.what}", remedy=fault.remedy)

@@ -18,7 +18,7 @@ from owl_geo.sources.band_choice import explained
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import known_bands_of
 from owl_geo.sources.views.measuring import ViewSummary
-from owl_geo.types import EMBEDDING, BandStatistics, FailedScene
+from owl_geo.types import EMBEDDING, BandStatistics, BoolArray, FailedScene
 from owl_geo.verbs.pool_index import PoolIndex
 from owl_geo.wording import counted
 
@@ -52,7 +52,7 @@ def summarise(run: Run, made: PoolIndex) -> Summary:
         scenes=[str(scene) for scene in made.source.summary] or counts,
         concepts=describe(made.kept.patches[list(run.settings.concepts)]),
         coverage=made.coverage,
-        truth=[] if made.kept.truth is None else _describe_truth(made.kept.truth),
+        truth=[] if made.kept.truth is None else _describe_truth(made.kept.truth, _places(run)),
         failed=made.failed,
         views=made.views,
         notes=_notes(run.settings.model, made.kept.statistics) + _round_the_earth(made),
@@ -100,9 +100,22 @@ def _crs_name(crs: CRS) -> str:
     return ":".join(authority) if authority else str(crs.name)
 
 
-def _describe_truth(truth: pd.DataFrame) -> list[str]:
+def _places(run: Run) -> BoolArray | None:
+    """Return the patches of the pool that may be asked, one for each place; None if they all are.
+
+    A search can find no more targets than there are among these.
+    """
+    if run.index.shared is None:
+        return None
+    return run.pool(pd.DataFrame({"patch_id": []}))
+
+
+def _describe_truth(truth: pd.DataFrame, places: BoolArray | None) -> list[str]:
+    parts = [("pool", truth[~truth["held_out"]]), ("held out", truth[truth["tested"]])]
+    if places is not None and places.sum() < len(parts[0][1]):
+        parts.insert(1, ("of these, one for each place", truth[places]))
     lines = []
-    for name, part in (("pool", truth[~truth["held_out"]]), ("held out", truth[truth["tested"]])):
+    for name, part in parts:
         counts = part["label"].value_counts()
         shares = ", ".join(with_share(label, n, len(part)) for label, n in counts.items())
         unknown = int(part["label"].isna().sum())

@@ -1,4 +1,4 @@
-"""Which key of a Latin keyboard was pressed, where the layout writes in another script."""
+"""Which key of a Latin keyboard was pressed, where the layout has other characters on it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _DIGIT_0 = 0x30
 # The letters at the codes of X11 and Wayland: Linux's own, and 8.
 _ROWS = {24: "QWERTYUIOP", 38: "ASDFGHJKL", 52: "ZXCVBNM"}
 _BY_CODE = {first + i: ord(letter) for first, row in _ROWS.items() for i, letter in enumerate(row)}
+_CODE_OF_1 = 10  # in the top row, the digits to 9 follow
 
 
 def key_of_event(event: QKeyEvent) -> int:
@@ -33,3 +34,19 @@ def key_of_event(event: QKeyEvent) -> int:
     if platform in ("xcb", "wayland"):
         return _BY_CODE.get(int(event.nativeScanCode()), key)
     return key
+
+
+def digit_of_place(event: QKeyEvent) -> int:
+    """Return Qt's code of the digit, 1 to 9, whose key was pressed in the top row; 0 for others.
+
+    French, Czech and many other keyboards have these digits on Shift, and ``é``, ``ě`` or ``-``
+    without it. macOS does not say which key it was in a way that is the same for all keyboards.
+    """
+    platform = QGuiApplication.platformName()
+    if platform == "windows":  # whose virtual keys there are the digits, on such keyboards as well
+        digit = int(event.nativeVirtualKey()) - _DIGIT_0
+    elif platform in ("xcb", "wayland"):
+        digit = int(event.nativeScanCode()) - _CODE_OF_1 + 1
+    else:
+        return 0
+    return _DIGIT_0 + digit if 1 <= digit <= 9 else 0

@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QEvent, QObject, Qt, QTimer
 from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import QWidget
 
-from .alphabets import key_of_event
+from .alphabets import digit_of_place, key_of_event
 
 Key = tuple[int, bool, bool]  # Qt's key code, Ctrl, Shift
 
@@ -138,8 +138,7 @@ class LabelKeys(QObject):
             self._down.discard(key)
             self._on_release[key]()
 
-    @staticmethod
-    def _binding(event: QKeyEvent) -> Key:
+    def _binding(self, event: QKeyEvent) -> Key:
         pressed = event.modifiers()
         others = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
         if pressed & others:
@@ -148,4 +147,8 @@ class LabelKeys(QObject):
         # French keyboards have digits on Shift; if Shift gives another character, the key differs
         is_digit = int(Qt.Key.Key_0) <= key <= int(Qt.Key.Key_9)
         shift = bool(pressed & Qt.KeyboardModifier.ShiftModifier) and not is_digit
-        return key, bool(pressed & Qt.KeyboardModifier.ControlModifier), shift
+        ctrl = bool(pressed & Qt.KeyboardModifier.ControlModifier)
+        by_place = digit_of_place(event), False, False
+        if not (ctrl or shift or is_digit) and by_place in self._bindings:
+            return by_place  # without Shift, its character may mean something else, as - does
+        return key, ctrl, shift

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from qgis.core import QgsPointXY, QgsProject
@@ -19,7 +20,7 @@ from .map import PatchMap
 from .offers import Offers
 from .others import Others
 from .run_folder import RunFolder
-from .session import Patch, Session
+from .session import Answer, Patch, Session
 from .shared_store import SharedStore
 from .sight import Sight
 from .store import AnswerStore
@@ -279,6 +280,30 @@ class Labelling(QObject):
         """Let keys label over a further widget, too."""
         self._ours.append(widget)
         self._controls.watch(widget)
+
+    def carry_over(self, answers: Mapping[str, Answer]) -> None:
+        """Give patches the answers that the same person gave them in the batch before.
+
+        That is, while this one was made, so that nobody is asked twice. A review shows what the
+        model thinks, and takes none: what it answers is marked as such.
+        """
+        session, n = self.session, 0
+        if self.batch.is_review or self.batch.path is None:  # a database shows them itself
+            return
+        for patch in session.patches[: session.n_asked]:
+            answer = answers.get(patch.patch_id)
+            if answer is None or patch.answer.label or answer.annotator != session.annotator:
+                continue
+            session.correct(patch.fid, answer)
+            self.stores.write(patch)
+            n += 1
+        if not n:
+            return
+        if session.patch.answer.label is not None:
+            self._advance(1)
+        self._show(move=True)
+        text = self.tr("patches that you answered while this batch was made: {n}")
+        self._dock.footer.set_note(text.format(n=f"{n:,}"))
 
     def wait_for_eyes(self) -> None:
         """Take no answer before the analyst can have seen which patch is shown."""

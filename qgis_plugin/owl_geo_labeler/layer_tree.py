@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from qgis.core import (
@@ -21,6 +22,11 @@ BATCH, FRAMES, MAP, VIEWS, SCENE = range(5)
 _RUN = "owl_geo_run"  # marks a group, whatever the user has renamed it to
 _LEVEL = "owl_geo_level"  # marks layers, and the group of the views
 _ROUND = "owl_geo_round"
+_PUT_AWAY = "owl_geo_put_away"  # marks batches that were hidden for being old
+
+# QGIS keeps an image as large as the map of each visible layer, and draws all of them anew whenever
+# the map moves.
+_SHOWN_BATCHES = 10
 
 
 def add_batch(layer: QgsMapLayer, number: int, run: Path | None) -> None:
@@ -41,6 +47,25 @@ def add_batch(layer: QgsMapLayer, number: int, run: Path | None) -> None:
         if run is not None and _number(node, _ROUND) > number
     ]
     _insert(layer, parent, newer[-1] + 1 if newer else 0)
+
+
+def put_away_old(opened: QgsMapLayer, run: Path | None) -> bool:
+    """Show the batch that was opened, and hide those of its run that are old by now.
+
+    Each is hidden once: whoever shows it again has it until it is opened. Returns whether any was.
+    """
+    if opened.customProperty(_PUT_AWAY):
+        opened.removeCustomProperty(_PUT_AWAY)
+        set_visible([opened.id()], True)
+    if run is None:
+        return False
+    nodes = [node for node in _group_of(run).findLayers() if _number(node, _LEVEL) == BATCH]
+    nodes.sort(key=lambda node: -_number(node, _ROUND))
+    old = [node.layer() for node in nodes[_SHOWN_BATCHES:] if node.layer() is not opened]
+    old = [layer for layer in old if not layer.customProperty(_PUT_AWAY)]
+    for layer in old:
+        layer.setCustomProperty(_PUT_AWAY, True)
+    return bool(set_visible([layer.id() for layer in old], False))
 
 
 def add_below(layer: QgsMapLayer, level: int, batch: QgsMapLayer | None, run: Path | None) -> None:
@@ -121,14 +146,27 @@ def _place(parent: QgsLayerTreeGroup, level: int) -> int:
 
 
 def _group_of(run: Path) -> QgsLayerTreeGroup:
-    """Return the group of a run, named after its folder; if there is none, make one on top."""
+    """Return the group of a run, wherever that was; if there is none, make one on top."""
     mark = str(run.absolute())
-    for group in _root().findGroups(True):
-        if group.customProperty(_RUN) == mark:
-            return group
-    group = _root().insertGroup(0, run.absolute().name)
+    groups = _root().findGroups(True)
+    group = next((one for one in groups if one.customProperty(_RUN) == mark), None)
+    if group is None:
+        group = next((one for one in groups if _has_moved(one, run.absolute())), None)
+    if group is None:
+        group = _root().insertGroup(0, run.absolute().name)
     group.setCustomProperty(_RUN, mark)
     return group
+
+
+def _has_moved(group: QgsLayerTreeGroup, run: Path) -> bool:
+    """Whether a group is of a run that was elsewhere when the project was saved."""
+    mark, is_gone = group.customProperty(_RUN), False
+    with suppress(OSError):  # a share that is disconnected is not gone
+        is_gone = bool(mark) and not Path(mark).exists()
+    batches = (node.layer() for node in group.findLayers() if _number(node, _LEVEL) == BATCH)
+    return is_gone and any(
+        run in Path(layer.source().partition("|")[0]).parents for layer in batches
+    )
 
 
 def _insert(

@@ -17,7 +17,7 @@ from .dock import LabelDock
 from .drop import BatchDrop
 from .errors import NoBatch, Problem
 from .labelling import Labelling
-from .layer_tree import add_batch
+from .layer_tree import add_batch, put_away_old
 from .lingering import Lingering
 from .linked import LinkedMaps
 from .linked_dock import LinkedDock
@@ -200,6 +200,8 @@ class OwlGeoPlugin(QObject):
         project = QgsProject.instance()
         was_empty = not project.mapLayers()
         add_batch(batch.layer, batch.round, folder)
+        if put_away_old(batch.layer, folder):
+            self._iface.mapCanvas().clearCache()  # which holds their images
         if was_empty:
             # a batch over several CRSs is in degrees, where square patches are not square
             crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)
@@ -337,8 +339,10 @@ class OwlGeoPlugin(QObject):
             self._review.show()
             return
         is_answering, before = self.rounds.is_answering, self.labelling
+        late = self.rounds.late_answers
         self.open(place, run, takes_keyboard=not types_elsewhere(self.dock))
         if is_answering and self.labelling is not before:
+            self.labelling.carry_over(late)
             self.labelling.wait_for_eyes()
 
     # --- menu and docks ---------------------------------------------------------------------------

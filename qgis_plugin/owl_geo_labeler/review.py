@@ -125,6 +125,10 @@ class Review(QObject):
         if self.sender() is self._dock and n:
             self._gallery.show_row(n - 1)
 
+    def _raise(self, step: float) -> None:
+        """Move the threshold up, or down if negative."""
+        self._dock.set_threshold(self._dock.threshold + step)
+
     def _n_above(self) -> int:
         return bisect_right(self._probabilities, -self._dock.threshold)
 
@@ -175,8 +179,5 @@ class Review(QObject):
         bind(key.Key_Home, lambda: self.move(-last))
         bind(key.Key_End, lambda: self.move(last))
         for sign, step in ((key.Key_Comma, -_STEP), (key.Key_Period, _STEP)):
-            bind(
-                sign,
-                lambda step=step: self._dock.set_threshold(self._dock.threshold + step),
-                repeats=True,
-            )
+            for shift in (False, True):  # French keyboards have the full stop on Shift
+                bind(sign, lambda step=step: self._raise(step), shift=shift, repeats=True)

@@ -18,6 +18,7 @@ from .messages import Messages
 from .next_batch import QUERY, NextBatch, Wanted
 from .places import SharedPlace
 from .run_folder import RunFolder
+from .session import Answer
 from .settings import PluginSettings
 from .shared_batch import published
 
@@ -45,8 +46,9 @@ class Rounds(QObject):
         self._engine = Engine(self)
         self._work: NextBatch | None = None
         self._asked: RunFolder | None = None  # the run of the batch that is being made
-        # the batch that was open when another was asked for, and how many answers had been given
-        self._given: tuple[Path | SharedPlace | None, int] | None = None
+        # the batch that was open when another was asked for, how many answers had been given, and
+        # to which patches
+        self._given: tuple[Path | SharedPlace | None, int, frozenset[str]] | None = None
         self._opened: set[Path | SharedPlace] = set()  # batches that were labelled, or changed
         self._labelling: Labelling | None = None
         # the open batch, and what is to follow it once nothing is typed any more
@@ -159,8 +161,26 @@ class Rounds(QObject):
         now = self._labelling
         if now is None or self._given is None:
             return False
-        place, n = self._given
+        place, n, _ = self._given
         return now.n_given > (n if now.batch.place == place else 0)
+
+    @property
+    def late_answers(self) -> dict[str, Answer]:
+        """Answers to patches that had none when the batch was asked for that is opened now.
+
+        It may ask them, too. Those that had an answer before are only asked again for a reason.
+        """
+        now = self._labelling
+        if now is None or self._given is None or now.batch.place != self._given[0]:
+            return {}
+        if now.run is None or now.run.path.absolute() != self._asked.path.absolute():
+            return {}  # patches of another run may have the same names
+        before = self._given[2]
+        return {
+            patch.patch_id: patch.answer
+            for patch in now.session.patches
+            if patch.older is None and patch.answer.label and patch.patch_id not in before
+        }
 
     # --- which batches there are ------------------------------------------------------------------
 
@@ -269,10 +289,12 @@ class Rounds(QObject):
             self._messages.fail(str(problem), key=_NEXT)
             return
         self._asked = folder
-        self._given = None, 0
+        self._given = None, 0, frozenset()
         if self._labelling is not None:
             self._labelling.take_keyboard()  # what was being typed is saved
-            self._given = self._labelling.batch.place, self._labelling.n_given
+            patches = self._labelling.session.patches
+            answered_now = frozenset(patch.patch_id for patch in patches if patch.answer.label)
+            self._given = self._labelling.batch.place, self._labelling.n_given, answered_now
         self._dock.show()  # it shows the progress, and has the button to stop
         self._dock.raise_()
         if not shared:

@@ -145,9 +145,7 @@ def test_rasters(tmp_path: Path) -> None:
     assert found.coverage == {str(path): 1.0}
 
 
-def test_names_of_another_legend_are_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_names_of_another_legend_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """CORINE's raster has 1 to 44, where its classes are called 111 to 523."""
     values = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((10, 10))).astype("uint8")
     path = write_raster(

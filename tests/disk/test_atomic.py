@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,32 @@ def test_a_file_of_a_run_that_is_gone_is_not_written(tmp_path: Path) -> None:
     with writing_file(gone, parents=False) as partial:
         partial.write_bytes(b"x")
     assert gone.read_bytes() == b"x"
+
+
+def test_two_that_write_one_file_at_once_leave_a_whole_one(tmp_path: Path) -> None:
+    target = tmp_path / "answers.csv"
+    with writing_file(target) as first:
+        first.write_text("all of the first")
+        with writing_file(target) as second:
+            second.write_text("half")
+            assert first != second and first.suffix == second.suffix == ".csv"
+            assert first.read_text() == "all of the first"
+            second.write_text("all of the second")
+        assert target.read_text() == "all of the second"
+    assert target.read_text() == "all of the first"
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
+
+
+def test_what_killed_processes_left_of_a_file_goes_a_day_later(tmp_path: Path) -> None:
+    target = tmp_path / "grid.gpkg"
+    old = (tmp_path / ".grid.partial-0123.gpkg", tmp_path / "..grid.partial-0123-abc")
+    recent = (tmp_path / ".grid.partial-4567.gpkg", tmp_path / "..grid.partial-4567-abc")
+    others = (tmp_path / ".map.partial-0123.gpkg", tmp_path / ".grid.partial-of-1-1.gpkg")
+    for path in (*old, *recent, *others):
+        path.touch() if path.suffix == ".gpkg" else path.mkdir()
+    a_day_ago = time.time() - 25 * 3600
+    for path in (*old, others[0]):
+        os.utime(path, (a_day_ago, a_day_ago))
+    with writing_file(target) as partial:
+        partial.touch()
+    assert sorted(tmp_path.iterdir()) == sorted((target, *recent, *others))

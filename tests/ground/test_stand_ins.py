@@ -71,9 +71,7 @@ def test_several_may_stand_apart(values: tuple[float, ...], others: AnyArray) ->
     assert found.others == (others[0], others[-1])
     first, *rest = map(str, values)
     named = " and ".join(rest)
-    assert found.remedy().endswith(
-        f"-a_nodata {first}, once pixels of {named} are set to {first}"
-    )
+    assert found.remedy().endswith(f"-a_nodata {first}, once pixels of {named} are set to {first}")
 
 
 def test_a_value_that_is_declared_already_stays_declared() -> None:

@@ -18,9 +18,13 @@ from owl_geo import Run, import_answers, init, like, query
 from owl_geo.cli import _run as owl
 from owl_geo.errors import BatchError, RunError
 from owl_geo.labels.exchange import write_answers
+from owl_geo.reporting.curves import curves_of
+from owl_geo.reporting.facts import facts
+from owl_geo.reporting.survey import Survey
 from owl_geo.types import Answer, AnyArray
 from owl_geo.verbs.add import add
 from owl_geo.verbs.init import update
+from owl_geo.verbs.status import status
 
 PIXELS, SIZE = 96, 8
 N = (PIXELS // SIZE) ** 2
@@ -132,7 +136,7 @@ def test_dates_that_are_kept_are_asked_once(
     run = summary.run
     assert run.truth is not None
     neither = int((run.truth["held_out"] & ~run.truth["tested"]).sum())
-    assert summary.truth[2].startswith(f"neither: {neither} patches ")
+    assert summary.truth[3].startswith(f"neither: {neither} patches ")
     assert len(run.patches) == 2 * (N if strides is None else 23**2)
     assert owl(["run", str(run.path), "-q"]) == 0
     again = Run(run.path)
@@ -145,6 +149,35 @@ def test_dates_that_are_kept_are_asked_once(
     assert shares(again, list(tested), list(kept)).max() < 1e-3
     names = pd.Series(asked(again)).str.split("/", n=1).str[1]
     assert not names.duplicated().any()
+
+
+def test_what_is_said_of_kept_dates_counts_places(dates: list[Path], tmp_path: Path) -> None:
+    """Each of the 144 places is there twice: as targets and as patches asked it counts once."""
+    made = init(tmp_path / "r", with_oracle(tmp_path, dates, source={"same_ground": "keep"}))
+    assert owl(["run", str(made.run.path), "-q"]) == 0
+    run = Run(made.run.path)
+    table = run.truth
+    assert table is not None and len(table) == 2 * N
+    of_pool = table[~table["held_out"]]
+    square = of_pool["patch_id"].str.partition("/")[2]
+    targets = square[of_pool["label"] == "present"].nunique()  # both dates have the same truth
+    places = square.nunique()
+    share = f"{100 * targets / places:.1f}"
+    assert made.truth[1] == (
+        f"of these, one for each place: {places} patches: absent: {places - targets} "
+        f"({100 * (1 - targets / places):.1f} %), present: {targets} ({share} %)"
+    )
+    found = int((run.labels.current()["label"] == "present").sum())
+    n_asked, tested = len(asked(run)), int(table["tested"].sum())
+    said = dict(facts(run, status(run)))
+    assert said["Truth"].startswith(f"{found} of the {targets} present in the pool ha")
+    assert said["Patches"] == (
+        f"288, {N - tested - n_asked} may still be asked, {tested} held out, {tested} more on "
+        f"their ground, {N - tested} of places that are asked in another scene"
+    )
+    expected = curves_of(Survey.of(run, device="cpu"), status(run)).expected
+    assert expected is not None
+    assert expected.value == pytest.approx(targets / places)
 
 
 def test_the_scene_that_shows_a_place_best_gives_it(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from qgis.core import (
     QgsSettings,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QFileDialog, QLabel, QPushButton, QToolButton
 
@@ -537,6 +537,110 @@ def test_what_the_user_placed_or_switched_off_stays_so(plugin, two_rounds):
     plugin.open(two_rounds[0])
     assert tree()[0][-3:] == "000"
     assert not root.findLayers()[0].itemVisibilityChecked()
+
+
+class Slow(QObject):
+    """A next batch that comes when the test says so."""
+
+    progressed, done = pyqtSignal(str, str), pyqtSignal(object)
+    failed, unstarted = pyqtSignal(str), pyqtSignal(str)
+
+    def __init__(self, *_arguments):
+        super().__init__()
+        Slow.last = self
+
+    def start(self):
+        pass
+
+    def cancel(self):
+        self.failed.emit("stopped")
+
+
+@pytest.mark.parametrize("who", ["Ada", "Ben"])
+def test_what_was_answered_while_the_next_batch_was_made_is_not_asked_again(
+    with_program, two_rounds, press, rows, iface, monkeypatch, who
+):
+    from owl_geo_labeler import rounds
+
+    monkeypatch.setattr(rounds, "NextBatch", Slow)
+    plugin, (first, second) = with_program, two_rounds
+    monkeypatch.setattr(plugin.rounds._engine, "follow", lambda *_: None)
+    shutil.copy(first, second)  # which asks all that the first one left, and a patch once more
+    plugin._settings.annotator = "Ada"
+    plugin.open(first)
+    press("1")
+    click_next(plugin)
+    press("2")
+    press("C")
+    QTest.keyClicks(iface.window.focusWidget(), "a comment")
+    press("Return", "2", "ctrl+Z")
+    plugin._settings.annotator = who
+    Slow.last.done.emit(second)
+    assert plugin.labelling.batch.path == second
+    plugin.labelling.stores.flush()
+    answers = [row[1:] for row in rows(second)]
+    assert rows(first)[1][1:3] == ["present", "Ada"]
+    assert answers[0] == answers[2] == [None] * 4
+    assert answers[1] == (rows(first)[1][1:] if who == "Ada" else [None] * 4)
+    assert plugin.labelling.session.patch.rank == 1
+    assert not plugin.labelling.session.can_undo
+    press("1")  # nobody has seen the patch yet
+    assert rows(second)[0][1] is None
+    let_it_be_seen(iface)
+    press("1")
+    assert rows(second)[0][1:3] == ["absent", who]
+    assert plugin.labelling.session.patch.rank == (3 if who == "Ada" else 2)
+
+
+def test_answers_in_one_run_are_not_carried_into_another(with_program, two_rounds, monkeypatch, press):
+    from owl_geo_labeler import rounds
+
+    monkeypatch.setattr(rounds, "NextBatch", Slow)
+    plugin, (first, second) = with_program, two_rounds
+    monkeypatch.setattr(plugin.rounds._engine, "follow", lambda *_: None)
+    other = Path(shutil.copytree(first.parents[2], first.parents[3] / "other"))
+    plugin.open(first)
+    plugin.rounds.make(other)
+    press("2")
+    assert plugin.rounds.late_answers == {}
+
+
+def test_old_batches_are_hidden_once_and_shown_when_opened(plugin, two_rounds, monkeypatch):
+    from owl_geo_labeler import layer_tree
+
+    def visible():
+        nodes = QgsProject.instance().layerTreeRoot().findLayers()
+        return [n.itemVisibilityChecked() for n in nodes if n.name().startswith("batch ")]
+
+    first, second = two_rounds
+    plugin.open(first)
+    plugin.open(second)
+    assert visible() == [True, True]
+    monkeypatch.setattr(layer_tree, "_SHOWN_BATCHES", 1)
+    plugin.open(second)
+    assert visible() == [True, False]
+    QgsProject.instance().layerTreeRoot().findLayers()[1].setItemVisibilityChecked(True)
+    plugin.open(second)
+    assert visible() == [True, True]  # somebody wants to see it
+    QgsProject.instance().layerTreeRoot().findLayers()[1].setItemVisibilityChecked(False)
+    plugin.open(first)
+    assert visible() == [True, True]
+    plugin.open(second)
+    assert visible() == [True, False]
+
+
+def test_the_group_of_a_run_that_was_moved_takes_its_next_batch(plugin, two_rounds):
+    run = two_rounds[0].parents[2]
+    plugin.open(two_rounds[0])
+    (group,) = QgsProject.instance().layerTreeRoot().findGroups()
+    group.setCustomProperty("owl_geo_run", str(run.with_name("before")))  # as in a saved project
+    plugin.open(two_rounds[1])
+    (named,) = tree()
+    assert [layer[-3:] for layer in named[1:3]] == ["001", "000"]
+    group.setCustomProperty("owl_geo_run", str(run.parent))  # of another run, which is there
+    third = shutil.copytree(two_rounds[1].parent, run / "rounds" / "002") / "batch.gpkg"
+    plugin.open(third)
+    assert len(tree()) == 2
 
 
 def bands(name):

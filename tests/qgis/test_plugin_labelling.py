@@ -113,13 +113,18 @@ KEYS_OF_OTHERS = {  # Qt's code, the code of the key, the virtual key; what they
     "Persian digit": ("xcb", (0x6F2, 11, 0x10006F2), "present"),
     "another key": ("xcb", (0x416, 47, 0x6D6), None),
     "Latin, by its letter": ("xcb", (0x47, 30, 0x67), None),  # G of a Dvorak keyboard
-    "a letter of Czech": ("xcb", (0x11A, 11, 0x1EC), None),
+    "Czech, without Shift": ("xcb", (0x11A, 11, 0x1EC), "present"),
+    "Czech 1, which is +": ("wayland", (0x2B, 10, 0x2B), "absent"),
+    "French, without Shift": ("xcb", (0xC9, 11, 0xE9), "present"),
+    "French, on Windows": ("windows", (0xC9, 3, 0x32), "present"),
+    "French 6, where two classes are": ("xcb", (0x2D, 15, 0x2D), None),
+    "a letter of Czech, on macOS": ("cocoa", (0x11A, 11, 0x13), None),
 }
 
 
 @pytest.mark.parametrize("layout", KEYS_OF_OTHERS)
 def test_keyboards_of_other_scripts_answer_by_the_same_keys(
-    layout, opened, iface, labels, monkeypatch
+    layout, opened, plugin, iface, labels, monkeypatch
 ):
     from types import SimpleNamespace
 
@@ -131,12 +136,16 @@ def test_keyboards_of_other_scripts_answer_by_the_same_keys(
     named = SimpleNamespace(platformName=lambda: platform)
     monkeypatch.setattr(alphabets, "QGuiApplication", named)
     path = opened("binary")
+    context = plugin.labelling.map.context
     key, code, virtual = codes
     none = Qt.KeyboardModifiers()
     for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
         event = QKeyEvent(kind, key, none, code, virtual, 0, chr(key))
         QCoreApplication.sendEvent(iface.canvas, event)
     assert labels(path)[:2] == [label, None]
+    is_wider = plugin.labelling.map.context > context
+    assert is_wider is (chr(key) == "-")
+    assert plugin.labelling.map.context >= context
     if label is None:
         return
     control = Qt.KeyboardModifier.ControlModifier  # on the key of Z

@@ -30,6 +30,7 @@ from owl_geo.reporting.survey import Survey
 from owl_geo.reporting.words import ranking
 from owl_geo.verbs.predict import predict
 from owl_geo.verbs.status import status
+from owl_geo.wording import three_digits
 
 HOSTILE = ('<b>no</b> $\\frac "', "mine & <script>alert(1)</script>", "村 'x'")
 
@@ -107,7 +108,7 @@ def test_maps_say_in_words_what_they_show(corners: Run, page: Page) -> None:
         for name, count in counts.items():
             assert f"{count} {name}" in alt
         open_ = sum(patch.startswith(scene) for patch in waiting)
-        assert (f"{open_} asked but not answered" in alt) == (open_ > 0)
+        assert (f"{open_} of the last batch not answered" in alt) == (open_ > 0)
 
 
 def test_it_takes_what_predict_has_left(corners: Run, tmp_path, monkeypatch) -> None:
@@ -251,8 +252,11 @@ def test_how_well_the_model_ranks_is_said_in_words(tmp_path) -> None:
         "ranks an oil well patch above any other in 68 of 100 cases (AUC 0.68, cross-validated)"
     )
     assert ranking(run, replace(row, cv_auc=math.nan)) == ""
-    for auc, said in ((0.9963, "99 of 100 cases (AUC 0.996"), (1.0, "100 of 100 cases (AUC 1.00")):
-        assert said in ranking(run, replace(row, cv_auc=auc))  # nearly all are not all
+    for auc, digits in ((0.9963, "0.996"), (0.99553, "0.996"), (0.99971, "0.999")):
+        said = f"99 of 100 cases (AUC {digits}, "  # nearly all are not all
+        assert said in ranking(run, replace(row, cv_auc=auc))
+        assert three_digits(auc) == digits  # as tables have it
+    assert "100 of 100 cases (AUC 1.00, " in ranking(run, replace(row, cv_auc=1.0))
 
 
 def test_labels_that_no_round_has_learnt_from_are_told(tmp_path) -> None:

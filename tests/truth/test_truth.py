@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 
 import geopandas as gpd
@@ -197,28 +196,35 @@ def test_a_class_in_another_case_is_told(tmp_path, caplog) -> None:
     assert "another case" not in caplog.text
 
 
-def test_classes_of_the_run_that_count_as_the_background_are_told(tmp_path, caplog) -> None:
-    shapes = [square(col, 0, 1, 1) for col in range(5)]
-    path = layer(tmp_path / "t.gpkg", shapes, kind=["mine", "pit", "pit", "dump", "forest"])
-    oracle: dict = {"path": path, "column": "kind"}
-    classes = ("none", "mine", "pit", "dump")
-    found = labels(oracle, classes)
-    assert found[0].tolist() == ["mine", *["none"] * 5]
-    assert (
-        "3 features have kind = pit or dump, which is a class of the run, and count as none"
-        in caplog.text
-    )
-    told = caplog.text.partition("in owl.toml: ")[2].splitlines()[0]
-    assert told == '"pit" = ["pit"], "dump" = ["dump"], "mine" = ["mine"]'
+def test_classes_that_the_truth_has_and_the_settings_leave_out_are_told(tmp_path, caplog) -> None:
+    kinds = ["mine", "pit", "pit", "pond", "none", "unsure"]
+    shapes = [square(col, 0, 1, 1) for col in range(6)]
+    oracle = {"path": layer(tmp_path / "t.gpkg", shapes, kind=kinds), "column": "kind"}
+    classes = ("none", "mine", "pit")
+    assert set(labels(oracle, classes)[0, 1:]) == {"none"}
+    assert "2 features have kind = pit, as a class of the run is called" in caplog.text
+    assert "they count as none; if they are meant, name the values of pit too" in caplog.text
     caplog.clear()
-    oracle["values"] = tomllib.loads(told.replace("], ", "]\n"))
-    found = labels(oracle, classes)
-    assert found[0].tolist() == ["mine", "pit", "pit", "dump", "none", "none"]
-    assert "a class of the run" not in caplog.text
-    # by its values, all of them are one class
-    oracle["values"] = {"mine": ["mine", "pit", "dump"]}
-    assert (labels(oracle, classes) == "mine").sum() == 4
-    assert "a class of the run" not in caplog.text
+    several = {"mine": ["mine"], "pit": ["pit"]}
+    assert labels({**oracle, "values": several}, classes)[0, :3].tolist() == ["mine", "pit", "pit"]
+    assert "as a class of the run" not in caplog.text
+
+
+def test_what_is_searched_for_has_its_own_name_where_values_are_of_others(tmp_path) -> None:
+    shapes = [square(0, 0, 1, 1), square(2, 1, 1, 1)]
+    path = layer(tmp_path / "t.gpkg", shapes, kind=["mine", "coal"])
+    oracle, classes = {"path": path, "column": "kind"}, ("none", "mine", "pit")
+    found = labels({**oracle, "values": {"pit": ["coal"]}}, classes)
+    assert (found[0, 0], found[1, 2], (found == "none").sum()) == ("mine", "pit", 22)
+    with pytest.raises(LayerError, match=r"no feature has kind = gold; there are 'coal', 'mine'"):
+        labels({**oracle, "values": {"pit": ["coal"]}}, ("none", "gold", "pit"))
+    raster = str(tmp_path / "t.tif")
+    transform = rasterio.Affine(10.0, 0.0, 5e5, 0.0, -10.0, 5e6)
+    options = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": "EPSG:32632"}
+    with rasterio.open(raster, "w", height=40, width=60, transform=transform, **options) as file:
+        file.write(np.full((40, 60), 7, dtype=np.uint8), 1)
+    with pytest.raises(ConfigError, match=r"oracle\.values\.mine is missing; it has 7; name"):
+        labels({"path": raster, "values": {"pit": ["7"]}}, classes)
 
 
 def test_what_ground_beyond_a_truth_counts_as_is_told(tmp_path, caplog) -> None:

@@ -151,6 +151,27 @@ def test_what_cannot_be_a_further_class(tmp_path: Path, name: str, says: str) ->
     assert {path.name: path.read_bytes() for path in run.path.glob("[!.]*.*")} == before
 
 
+def test_adding_the_newest_class_again_succeeds_as_where_the_first_was_killed_at_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = searches.make(tmp_path / "run")
+    assert not add_class(run.path, "pit").had
+    add_class(run.path, "quarry")
+    before = {path.name: path.read_bytes() for path in run.path.glob("[!.]*.*")}
+    assert add_class(run.path, "quarry").had
+    assert owl(["classes", "add", str(run.path), "quarry"]) == 0
+    said = capsys.readouterr().out
+    assert said == (
+        f"{run.path}: absent, present, pit, quarry\n"
+        "quarry is a class of it already; nothing was changed\n"
+    )
+    with pytest.raises(ConfigError, match="there is already the class 'pit'"):
+        add_class(run.path, "pit")
+    with pytest.raises(ConfigError, match="differs in case"):
+        add_class(run.path, "Quarry")
+    assert {path.name: path.read_bytes() for path in run.path.glob("[!.]*.*")} == before
+
+
 def test_answers_that_cannot_be_read_leave_the_classes(tmp_path: Path) -> None:
     run = searches.make(tmp_path / "run")
     query(run)

@@ -17,6 +17,7 @@ from searches import label
 import owl_geo
 from owl_geo import Run
 from owl_geo.errors import ConfigError, RunError
+from owl_geo.reporting.sections.answers import n_asked
 from owl_geo.types import AnyArray
 
 ROWS, COLS = 9, 10
@@ -164,6 +165,7 @@ def test_what_is_alike_becomes_the_next_batch(run: Run) -> None:
     assert entry.number == 0 and entry.kind == "like" and not entry.is_review
     assert list(entry.patch_ids) == right[:6]
     assert entry.audit == {}
+    assert n_asked(entry) == "6 (like)"  # in the report
     assert owl_geo.more_like(run, [patch(1)]).patch_ids == entry.patch_ids  # it waits
     batch = run.batch_path(0)
     written = gpd.read_file(batch, layer="batch").sort_values("rank")

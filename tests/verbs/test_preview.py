@@ -117,6 +117,31 @@ def test_init_says_that_a_band_counts_as_a_mask(tmp_path) -> None:
     assert "alpha" not in given.partition("Scenes:")[2]
 
 
+def test_init_says_of_views_too_which_bands_are_not_taken(tmp_path) -> None:
+    write_raster(tmp_path / "s.tif", np.ones((3, 160, 160), "uint8"))
+    write_raster(tmp_path / "alpha.tif", np.ones((4, 160, 160), "uint8"))
+    descriptions = ("red", "green", "blue", "SCL")
+    write_raster(tmp_path / "scl.tif", np.ones((4, 160, 160), "uint16"), descriptions=descriptions)
+    views = ("--view", "a=alpha.tif", "--view", "b=scl.tif")
+    said = owl("init", "r", "--scene", "s.tif", *views, cwd=tmp_path).stdout
+    a = next(line for line in said.splitlines() if line.startswith("Note: view 'a': "))
+    assert f"band 4 of {tmp_path / 'alpha.tif'} is its alpha band and counts as a mask" in a
+    then = ", then run owl-geo init r --update"
+    bands = 'bands = ["1", "2", "3", "4"]'
+    assert a.endswith(f": {bands} under [views.a] in owl.toml{then}")
+    b = next(line for line in said.splitlines() if line.startswith("Note: view 'b': "))
+    assert "SCL is left out: by name, a mask" in b
+    assert b.endswith(f': bands = [..., "SCL"] under [views.b] in owl.toml{then}')
+    toml = tmp_path / "r" / "owl.toml"
+    table = toml.read_text().partition("[views.a]")
+    toml.write_text(f"{table[0]}[views.a]{table[2].replace('bands = []', bands, 1)}")
+    said = owl("init", "r", "--update", cwd=tmp_path).stdout
+    assert "view 'a'" not in said and "view 'b'" in said
+    assert "a:alpha" in Run(tmp_path / "r").index.statistics.bands
+    said = owl("init", "q", "--scene", "s.tif", *views, "--dry-run", cwd=tmp_path).stdout
+    assert said.count("Note: view ") == 2 and "--update" not in said
+
+
 def test_init_says_that_a_band_called_alpha_counts_as_data(tmp_path) -> None:
     described = {"descriptions": ("red", "green", "Alpha")}
     write_raster(tmp_path / "s.tif", np.ones((3, 160, 160), "uint16"), **described)

@@ -17,7 +17,7 @@ from owl_geo.reporting.words import auc_of, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted, per_cent, plural, two_digits
+from owl_geo.wording import counted, per_cent, plural, three_digits, two_digits
 
 _CONFUSIONS = 3  # confusions that are named per annotator
 _COMMENTS = 20  # newest comments that are shown
@@ -52,7 +52,7 @@ def _counts(survey: Survey, scene: str) -> str:
     phrases = [f"{n:,} {label}" for label, n in counts.items()]
     open_ = survey.positions(list(survey.waiting))
     waiting = int((survey.run.patches["scene"].iloc[open_] == scene).sum())
-    phrases += [f"{waiting} asked but not answered"] * bool(waiting)
+    phrases += [f"{waiting} of the last batch not answered"] * bool(waiting)
     return f"{', '.join(phrases)}." if phrases else "No answers."
 
 
@@ -114,12 +114,12 @@ def n_asked(entry: Round) -> str:
     """Say how many patches a round asked, and why if they were not chosen by the strategy."""
     if entry.batch_id is None:
         return "none (final fit)"
-    return f"{len(entry.patch_ids):,}{' (review)' if entry.is_review else ''}"
+    return f"{len(entry.patch_ids):,}{'' if entry.kind == 'chosen' else f' ({entry.kind})'}"
 
 
 def _auc(row: RoundMetrics) -> str:
     value, _ = auc_of(row)
-    return "-" if math.isnan(value) else f"{value:.3f}"
+    return "-" if math.isnan(value) else three_digits(value)
 
 
 def team(survey: Survey, now: Status) -> Markup:

@@ -16,6 +16,7 @@ from owl_geo.errors import SourceError
 from owl_geo.settings.known_masks import SCL
 from owl_geo.sources.bands import unpadded
 from owl_geo.sources.files import read_bands
+from owl_geo.sources.named_bands import taking
 from owl_geo.sources.products.product import (
     SURFACE,
     TOP_OF_ATMOSPHERE,
@@ -203,7 +204,7 @@ def _raw_bands(paths: Sequence[Path]) -> str:
     folders = (parent for parent in parents if parent.is_dir())  # not those in an archive
     around = next((folder for folder in folders if _is_sentinel2(folder)), None)
     remedy = "set scale, offset and nodata in owl.toml, and give --mask"
-    remedy = remedy if around is None else f"name the product: --scene {around}"
+    remedy = remedy if around is None else f"name the product: {taking(around)}"
     return (
         f"{image.stem} and the other Sentinel-2 bands are read as raw numbers, without offset, "
         f"no-data value and cloud mask, since these are in a product's other files; {remedy}"

@@ -8,6 +8,7 @@ from typing import Any
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import GeoTiffSettings, ViewSettings
 from owl_geo.sources.file_states import FileRecord, record_files
+from owl_geo.sources.named_bands import of_view
 from owl_geo.sources.unopened_scenes import UnopenedScenes
 
 Views = Mapping[str, ViewSettings]
@@ -45,6 +46,15 @@ def identity_of(views: Views, as_written: Views) -> list[Any]:
 def anywhere(views: Views) -> dict[str, Any]:
     """Return the settings as JSON has them, the same wherever on this machine the files lie."""
     return {name: as_scenes(view).anywhere() for name, view in views.items()}
+
+
+def notes_of(views: Views) -> dict[str, list[str]]:
+    """Say of each view which files and bands are not taken; see ``UnopenedSource.notes``."""
+    notes = {}
+    for name, view in views.items():
+        with of_view(name):
+            notes[name] = as_scenes(view).notes()
+    return notes
 
 
 def record_views(views: Views) -> dict[str, list[list[FileRecord]]]:

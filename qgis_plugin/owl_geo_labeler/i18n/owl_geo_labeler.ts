@@ -108,6 +108,10 @@
         <translation type="unfinished" />
     </message>
     <message>
+        <source>patches that you answered while this batch was made: {n}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>others are labelling everything that is left in this batch</source>
         <translation type="unfinished" />
     </message>
