@@ -16,6 +16,7 @@ from owl_geo.concepts import UNKNOWN, areas
 from owl_geo.concepts.distances import metres_to_nearest
 from owl_geo.concepts.kind import ConceptKind, Values, Work
 from owl_geo.concepts.layers import Layer
+from owl_geo.concepts.outlines import warn_of_outlines
 from owl_geo.concepts.pool import Part
 from owl_geo.concepts.selection import Selection, select
 from owl_geo.ground.crs import geodetic_of, same_datum
@@ -107,6 +108,9 @@ class Distance(ConceptKind[DistanceConcept]):
             )
         outcome = "the distance is unknown everywhere"
         _warn_if_empty(geometries, self.selection, layer, "feature", outcome)
+        if not layer.is_osm:
+            effect = "distances within it are those to the line"
+            warn_of_outlines(f"concepts.{self.name}", geometries, effect)
         return metres
 
 

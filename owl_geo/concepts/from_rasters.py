@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,9 +11,14 @@ import pandas as pd
 
 from owl_geo.concepts import UNKNOWN, rasters
 from owl_geo.concepts.kind import ConceptKind, Values, Work
+from owl_geo.ground.raster_files import values_of
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.concepts import RasterConcept
 from owl_geo.types import AnyArray
+
+_log = logging.getLogger("owl_geo")
+
+_SHOWN = 10  # codes that a message lists
 
 
 class OfRaster(ConceptKind[RasterConcept]):
@@ -39,8 +45,34 @@ class OfRaster(ConceptKind[RasterConcept]):
             rasters.warn_of_a_large_scale(path, band)
             rasters.warn_of_undeclared(path, scenes, band=band)
             return work.fill(np.nan, partial(_mean, path, band), scenes_whole=True)
-        majority = partial(_majority, path, band, self.settings.names)
-        return work.fill(UNKNOWN, majority, scenes_whole=True)
+        names = rasters.by_code(self.settings.names)
+        found = work.fill(UNKNOWN, partial(_majority, path, band, names), scenes_whole=True)
+        self._check_names(names, found)
+        return found
+
+    def _check_names(self, names: Mapping[str, str], found: AnyArray) -> None:
+        """Warn where all codes that have a name are those of another legend."""
+        codes = sorted(set(map(str, found)) - {UNKNOWN})
+        # the only one that has a name may be of what there is elsewhere
+        if len(names) < 2 or not codes or set(names.values()).intersection(codes):
+            return
+        path, band = self.settings.path, self.settings.band
+        if band == 1 and {str(int(value)) for value in values_of(path)}.intersection(names):
+            return  # elsewhere
+        _log.warning(
+            "concepts.%s: no patch has a code that is in names (%s), and in %s they have %s; "
+            "correct names in owl.toml",
+            *(self.name, _listed(sorted(names, key=_in_order)), path),
+            _listed(sorted(codes, key=_in_order)),
+        )
+
+
+def _in_order(code: str) -> tuple[int, str]:
+    return (int(code) if code.lstrip("-").isdigit() else 0, code)
+
+
+def _listed(codes: Sequence[str]) -> str:
+    return ", ".join(codes[:_SHOWN]) + (", ..." if len(codes) > _SHOWN else "")
 
 
 # What workers do with a part of the pool; module-level functions, so that they can be pickled.

@@ -24,7 +24,7 @@ from owl_geo.ground.grid import pixel_of, to_xy
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import band_names, open_layer, values_of
 from owl_geo.ground.raster_files import extent as bounds_of
-from owl_geo.ground.raster_view import Scaling, may_divide
+from owl_geo.ground.raster_view import Scaling, may_divide, usable_nodata
 from owl_geo.ground.stand_ins import stand_in
 from owl_geo.ground.tiling import strips
 from owl_geo.ground.transformations import reproject
@@ -68,6 +68,19 @@ def majority(
         best = counts[some].argmax(axis=1)
         winner[members[some]] = np.array(texts, dtype=object)[best]
     return winner
+
+
+def by_code(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of classes by their codes as ``majority`` has them: ``07`` is 7."""
+    return {_as_code(text): name for text, name in names.items()}
+
+
+def _as_code(text: str) -> str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else text
 
 
 def mean(path: str, windows: Windows, *, band: int = 1) -> NDArray[np.float64]:
@@ -154,10 +167,12 @@ def warn_of_undeclared(path: str, scenes: Sequence[Windows], *, band: int = 1) -
             looked_at.append(found[:: max(len(found) // _PIXELS_LOOKED_AT, 1)])
     odd = stand_in(np.concatenate(looked_at))
     if odd is not None:
+        with open_layer(path) as dataset:
+            declared = usable_nodata(dataset.dtypes[band - 1], dataset.nodatavals[band - 1])
         _log.warning(
             "%s: of the pixels that were looked at, %s, and count in the mean; if data are missing "
-            "there, declare it, for example with gdal_edit.py -a_nodata %.9g",
-            *(path, odd, odd.value),
+            "there, declare %s",
+            *(path, odd, odd.remedy(declared)),
         )
 
 
@@ -216,15 +231,17 @@ def _pixels(
 def _refinement(path: str, grid: SceneGrid) -> int:
     """Return how many pixels, along an edge, a scene's pixel splits into to match the raster."""
     with open_layer(path) as dataset:
-        crs, pixel_area = CRS.from_user_input(dataset.crs), abs(dataset.transform.determinant)
+        crs, (a, b, _, d, e, *_) = CRS.from_user_input(dataset.crs), dataset.transform
     row, col = grid.height / 2, grid.width / 2
     corners = to_xy(grid, np.array([row, row, row + 1]), np.array([col, col + 1, col]))
     corners = reproject(corners, crs_of(grid.crs), crs)
-    area = abs(np.linalg.det(corners[1:] - corners[0]))  # of a scene's pixel, in the raster's CRS
-    if not np.isfinite(area):
+    edges = np.linalg.solve([[a, b], [d, e]], (corners[1:] - corners[0]).T)  # in its pixels
+    if not np.isfinite(edges).all():
         return 1
+    # pixels in degrees are narrow far from the equator: what counts is where most of them pass;
     # the tolerance absorbs differences in a datum's last digits
-    return int(np.clip(math.ceil(math.sqrt(area / pixel_area) - 0.05), 1, _MOST_REFINED))
+    longest = float(np.linalg.norm(edges, 2))
+    return int(np.clip(math.ceil(longest - 0.05), 1, _MOST_REFINED))
 
 
 def _up_to_edges(path: str, grid: SceneGrid) -> int | None:

@@ -127,9 +127,8 @@ def _warn_of_stand_ins(source: PatchSource, values: FloatArray) -> None:
         if (found := stand_in(values[:, band])) is not None:
             _log.warning(
                 "of the pixels of %s that were looked at, %s; if data are missing there, declare "
-                "the no-data value, for example with gdal_edit.py -a_nodata %.9g, of a cube with "
-                "the attribute nodata, or set `nodata` of the scene in owl.toml",
-                *(source.bands[band], found, found.value),
+                "%s; of a cube with the attribute nodata, or set `nodata` of the scene in owl.toml",
+                *(source.bands[band], found, found.remedy()),
             )
             return
 

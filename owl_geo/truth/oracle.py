@@ -17,6 +17,7 @@ from owl_geo.concepts.areas import shares as shares_of_all
 from owl_geo.concepts.extents import check as check_extent
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm_files import is_osm
+from owl_geo.concepts.outlines import warn_of_outlines
 from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.rasters import (
     class_shares_of_raster,
@@ -198,6 +199,9 @@ def _vector_shares(
     beyond = "unknown" if oracle.elsewhere == "unknown" else names[0]
     check_extent(path, layer.extent, pool, a_part=a_part, beyond=beyond)
     codes, has_class = _class_of_features(oracle, layer, wanted, names)
+    if not layer.is_osm:
+        effect = "lines count for the patches that they cross"
+        warn_of_outlines(path, layer.features.geometry.to_numpy()[codes < len(wanted)], effect)
     places = _Places.of(layer)
     shares, unknown = np.zeros((len(pool), len(wanted))), np.zeros(len(pool))
     for part in pool.parts:

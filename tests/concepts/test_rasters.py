@@ -83,6 +83,16 @@ def test_shares_are_exact_where_pixels_end_within_the_scenes_own(
     assert shares == pytest.approx(exact / 100**2)
 
 
+@pytest.mark.parametrize("across", [True, False])
+def test_pixels_that_are_narrow_all_have_their_say(across: bool, tmp_path: Path) -> None:
+    """As those in degrees are, far from the equator: 5 by 20 m have the area of the scene's."""
+    wide, tall = (5, 20) if across else (20, 5)
+    values = np.zeros((300 // tall, 300 // wide), "uint8")
+    values[(slice(None), slice(1, None, 2)) if across else (slice(1, None, 2))] = 1
+    path = raster(tmp_path / "a.tif", values, 10, transform=from_origin(*ORIGIN, wide, tall))
+    assert rasters.mean(path, WINDOWS) == pytest.approx([0.5] * 9)
+
+
 def test_pixels_without_data_do_not_count(tmp_path: Path) -> None:
     values = np.full((30, 30), 7.0, "float32")
     values[:10, :10] = np.nan  # the first patch has nothing

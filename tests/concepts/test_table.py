@@ -145,6 +145,29 @@ def test_rasters(tmp_path: Path) -> None:
     assert found.coverage == {str(path): 1.0}
 
 
+def test_names_of_another_legend_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """CORINE's raster has 1 to 44, where its classes are called 111 to 523."""
+    values = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((10, 10))).astype("uint8")
+    path = write_raster(
+        tmp_path / "a.tif", values[None], crs=UTM, transform=from_origin(*ORIGIN, 10, 10)
+    )
+
+    def named(names: dict[str, str]) -> list[str]:
+        caplog.clear()
+        concepts = {"cover": {"kind": "raster", "path": str(path), "names": names}}
+        found = compute(concepts).columns["cover"]
+        return [str(value) for value in found]
+
+    numbers = [str(number) for number in range(1, 17)]
+    assert named({"131": "mine", "111": "town"}) == numbers
+    assert "concepts.cover: no patch has a code that is in names (111, 131), and in" in caplog.text
+    assert "they have 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ...; correct names" in caplog.text
+    assert named({"7": "mine", "131": "none here"})[6] == "mine"
+    assert not caplog.text
+    assert named({"07": "mine", "8.0": "dump"})[6:8] == ["mine", "dump"]
+    assert not caplog.text
+
+
 def test_distance_sees_features_beyond_the_scene(tmp_path: Path) -> None:
     to_lonlat = Transformer.from_crs(UTM, 4326, always_xy=True)
     lon, lat = to_lonlat.transform(ORIGIN[0] + 50, ORIGIN[1] - 50)
@@ -159,6 +182,21 @@ def test_distance_sees_features_beyond_the_scene(tmp_path: Path) -> None:
     found = compute(concepts, {"a": path})
     assert found.columns["metres"][0] == pytest.approx(38_100, rel=2e-3)
     assert found.coverage == {"a": 1.0}
+
+
+def test_distances_to_what_may_be_outlines_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    area = box(0, 0, 4, 4)
+    concepts = {"metres": {"kind": "distance", "layer": "a"}}
+    path = write_layer(tmp_path / "a.gpkg", [shapely.LineString(area.exterior)])
+    found = compute(concepts, {"a": path}).columns["metres"]
+    assert found[5] == pytest.approx(150, rel=1e-3)  # the middle of a patch within
+    assert "concepts.metres: 1 line ends where it begins, and distances within" in caplog.text
+    caplog.clear()
+    path = write_layer(tmp_path / "b.gpkg", [area])
+    assert (compute(concepts, {"a": path}).columns["metres"] == 0).all()
+    assert "begins" not in caplog.text
 
 
 def test_scenes_in_several_crs_each_in_its_own(tmp_path: Path) -> None:

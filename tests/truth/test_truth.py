@@ -154,6 +154,17 @@ def test_a_line_counts_for_the_patches_that_it_crosses(tmp_path) -> None:
     assert sum(label is None for label in found.ravel()) == 21
 
 
+def test_lines_that_may_be_outlines_are_told(tmp_path, caplog) -> None:
+    shapes = [square(0.1, 0.1, 2.8, 2.8), square(3.1, 0.1, 1.8, 1.8)]
+    outlines = [shapely.LineString(shape.exterior) for shape in shapes]
+    found = labels({"path": layer(tmp_path / "t.gpkg", outlines)})
+    assert found[1].tolist() == ["present", "absent", "present", "present", "present", "absent"]
+    assert "2 lines end where they begin, and lines count for the patches" in caplog.text
+    caplog.clear()
+    labels({"path": layer(tmp_path / "u.gpkg", shapes)})
+    assert "begin" not in caplog.text
+
+
 def test_all_parts_of_a_collection_count(tmp_path) -> None:
     parts = [square(0, 0, 1, 1), shapely.Point(5e5 + 350, 5e6 - 50)]
     path = tmp_path / "t.geojson"

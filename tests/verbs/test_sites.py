@@ -131,6 +131,26 @@ def test_a_line_answers_what_it_crosses(tmp_path: Path) -> None:
     assert set(labels(run)) == {"s/0/0", "s/0/8", "s/0/16", "s/8/16"}
 
 
+def test_lines_that_may_be_outlines_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Drawing programs save areas as lines that end where they begin."""
+    run = made(tmp_path)
+    area = box(1.1, 1.1, 2.8, 2.8)
+    outline = shapely.LineString(area.exterior)
+    path = sites(tmp_path / "outline.gpkg", [outline])
+    import_answers(run.path, path, annotator="ann")
+    assert len(labels(run)) == 8  # not the patch within
+    assert "1 line ends where it begins, and only the patches that lines cross" in caplog.text
+    caplog.clear()
+    path = sites(tmp_path / "road.gpkg", [outline, shapely.LineString([at(0, 0), at(8, 8)])])
+    import_answers(run.path, path, annotator="ann")
+    path = sites(tmp_path / "area.gpkg", [area])
+    import_answers(run.path, path, annotator="ann")
+    assert labels(run)["s/16/16"] == "present"
+    assert "begins" not in caplog.text
+
+
 def test_of_overlapping_patches_the_nearest_answers(tmp_path: Path) -> None:
     run = made(tmp_path, stride=4)
     shapes = [shapely.Point(at(1.1, 0.9)), shapely.Point(at(4.05, 4.3))]

@@ -9,6 +9,7 @@ from pyproj.exceptions import CRSError, ProjError
 
 from owl_geo.concepts.layers import CrsOption, Layer, load
 from owl_geo.concepts.osm_files import is_osm
+from owl_geo.concepts.outlines import warn_of_outlines
 from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.sites import CLASS_COLUMNS, locate, why_not_alike
 from owl_geo.concepts.values import has_value, shown, text_of
@@ -40,6 +41,8 @@ def sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[Found, Placed
         labels, other = _labels(run, path, options, layer)
     known = ~pd.isna(labels)
     labels, geometries = labels[known], features.geometry.to_numpy()[known]
+    if not layer.is_osm:
+        warn_of_outlines(path, geometries, "only the patches that lines cross are answered")
     pool = Pool.of(run.index.windows)
     share = SHARE if options.share is None else options.share
     try:
