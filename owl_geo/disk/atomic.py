@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
 import sqlite3
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from owl_geo.errors import NO_ROOM, BatchError, BusyError, RunError
@@ -104,20 +104,16 @@ def finish_replacing(folder: Path, waiting: str) -> None:
 def writing_file(target: Path, *, shared: bool = False, parents: bool = True) -> Iterator[Path]:
     """Yield a hidden path beside ``target`` to write to, then rename it, replacing any old file.
 
-    The suffix is the target's, because GDAL derives the format from it. Each process and thread
-    writes a file of its own, and the last to end has the target; what a killed one leaves goes a
-    day later. With ``shared``, all would write the same: ``clear_partials`` removes what a killed
-    one leaves, and who is overtaken is content with the target. Without ``parents``, the folder is
-    made if need be, but not those around it: a run is not made again where it was moved or deleted.
-    Raises RunError if the disk is full or the folder cannot be written.
+    The suffix is the target's, because GDAL derives the format from it. Processes write a file by
+    turns, and the last one has it. With ``shared``, several processes and threads may write the
+    same file at once: each writes its own, and ``clear_partials`` removes what a killed one leaves.
+    Without ``parents``, the folder is made if need be, but not those around it: a run is not made
+    again where it was moved or deleted. Raises RunError if the disk is full or the folder cannot be
+    written, and BusyError if another process is at it for too long.
     """
-    with disk_errors(target):
+    with disk_errors(target), nullcontext() if shared else _turn(target):
         target.parent.mkdir(parents=parents, exist_ok=True)
-        if shared:
-            mark = f"{_SHARED}{os.getpid()}-{threading.get_ident()}"
-        else:
-            _clear_old(target)
-            mark = f"-{secrets.token_hex(4)}"
+        mark = f"{_SHARED}{os.getpid()}-{threading.get_ident()}" if shared else ""
         partial = target.with_name(f".{target.stem}.partial{mark}{target.suffix}")
         partial.unlink(missing_ok=True)
         try:
@@ -134,17 +130,32 @@ def writing_file(target: Path, *, shared: bool = False, parents: bool = True) ->
 
 
 _SHARED = "-of-"
-_OLD = 24 * 3600  # seconds; nobody writes one file for as long
+_LONGEST = 600.0  # seconds to wait for another process
 
 
-def _clear_old(target: Path) -> None:
-    """Remove what killed processes left of a file a day ago, with the folders of ``gpkg``."""
-    name = f".{target.stem}.partial-"
-    for path in target.parent.iterdir():
-        if path.name.startswith((name, f".{name}")):
-            with suppress(OSError):
-                if path.stat().st_mtime < time.time() - _OLD:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+@contextmanager
+def _turn(target: Path) -> Iterator[None]:
+    """Wait until no other process of this machine writes a file.
+
+    The lock lies with the temporary files: beside the target, it would have to be taken away.
+    """
+    from filelock import FileLock, Timeout
+
+    place = hashlib.sha256(os.fsencode(os.path.realpath(target))).hexdigest()[:16]
+    lock = FileLock(Path(tempfile.gettempdir()) / f"owl-geo-{place}.lock")
+    try:
+        lock.acquire(timeout=_LONGEST)
+    except Timeout as error:
+        raise BusyError(
+            f"another command is writing {target}", remedy="wait until it is done"
+        ) from error
+    except (OSError, NotImplementedError):  # of another user, or where nothing can be locked
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def clear_partials(folder: Path) -> None:

@@ -107,6 +107,7 @@ def write_grid(
                 connection, LAYER, style, name="owl-geo patches", about="coloured by label"
             )
 
+        gpkg.clear_made(partial)
         try:
             gpkg.create_in_parts(partial, schema, batches, LAYER, crs=crs, n=n, finish=add_style)
         except sqlite3.Error as error:

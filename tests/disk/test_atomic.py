@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -163,30 +163,32 @@ def test_a_file_of_a_run_that_is_gone_is_not_written(tmp_path: Path) -> None:
     assert gone.read_bytes() == b"x"
 
 
-def test_two_that_write_one_file_at_once_leave_a_whole_one(tmp_path: Path) -> None:
+def test_two_that_write_one_file_at_once_do_it_by_turns(tmp_path: Path) -> None:
     target = tmp_path / "answers.csv"
-    with writing_file(target) as first:
-        first.write_text("all of the first")
-        with writing_file(target) as second:
-            second.write_text("half")
-            assert first != second and first.suffix == second.suffix == ".csv"
-            assert first.read_text() == "all of the first"
-            second.write_text("all of the second")
-        assert target.read_text() == "all of the second"
-    assert target.read_text() == "all of the first"
-    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
+    begun, ended = threading.Event(), threading.Event()
 
+    def second() -> None:
+        begun.set()
+        with writing_file(target) as partial:
+            assert target.read_text(encoding="utf-8") == "all of the first"
+            partial.write_text("all of the second", encoding="utf-8")
+        ended.set()
 
-def test_what_killed_processes_left_of_a_file_goes_a_day_later(tmp_path: Path) -> None:
-    target = tmp_path / "grid.gpkg"
-    old = (tmp_path / ".grid.partial-0123.gpkg", tmp_path / "..grid.partial-0123-abc")
-    recent = (tmp_path / ".grid.partial-4567.gpkg", tmp_path / "..grid.partial-4567-abc")
-    others = (tmp_path / ".map.partial-0123.gpkg", tmp_path / ".grid.partial-of-1-1.gpkg")
-    for path in (*old, *recent, *others):
-        path.touch() if path.suffix == ".gpkg" else path.mkdir()
-    a_day_ago = time.time() - 25 * 3600
-    for path in (*old, others[0]):
-        os.utime(path, (a_day_ago, a_day_ago))
+    other = threading.Thread(target=second)
     with writing_file(target) as partial:
-        partial.touch()
-    assert sorted(tmp_path.iterdir()) == sorted((target, *recent, *others))
+        partial.write_text("all of ", encoding="utf-8")
+        other.start()
+        begun.wait()
+        assert not ended.wait(0.3)
+        with partial.open("a", encoding="utf-8") as file:
+            file.write("the first")
+    other.join()
+    assert ended.is_set()
+    assert contents(tmp_path) == {"answers.csv": "all of the second"}
+
+
+def test_files_beside_each_other_are_written_at_once(tmp_path: Path) -> None:
+    with writing_file(tmp_path / "a.csv") as a, writing_file(tmp_path / "b.csv") as b:
+        a.write_text("a", encoding="utf-8")
+        b.write_text("b", encoding="utf-8")
+    assert contents(tmp_path) == {"a.csv": "a", "b.csv": "b"}
