@@ -233,7 +233,7 @@ def _update(run_path: Path, cluster: str | None) -> int:
 
     with cluster_.opened(cluster) as workers:
         summary = verb.update(run_path, workers=workers, report=opt.progress)
-    return init_report.say_summary(summary, run_path)
+    return init_report.say_summary(summary, run_path, is_new=False)
 
 
 def _make(

@@ -94,10 +94,12 @@ def _bytes(n: int) -> str:
     return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"
 
 
-def say_summary(summary: Summary, run_path: Path, size: PatchSize | None = None) -> int:
+def say_summary(
+    summary: Summary, run_path: Path, size: PatchSize | None = None, *, is_new: bool = True
+) -> int:
     """Print what a run contains and what comes next; return the exit code.
 
-    ``size`` is the patch size if it was chosen for the scenes.
+    ``size`` is the patch size if it was chosen for the scenes. A run that is not new has its store.
     """
     from owl_geo.labels import store_class
 
@@ -125,10 +127,12 @@ def say_summary(summary: Summary, run_path: Path, size: PatchSize | None = None)
     for note in summary.notes:
         opt.say(f"Note: {note}")
     _say_notes(summary.run.settings_here, summary.run.grids, run_path)
+    store = store_class(settings.labels)
     step = "query" if settings.oracle is None else "run"
-    if store_class(settings.labels).has_administration:
+    if is_new and store.has_administration:
         step = "store init"
-    opt.say(f"Next: owl-geo {step} {opt.quoted(run_path)}")
+    option = " --to-store" if step == "query" and store.has_layers else ""
+    opt.say(f"Next: owl-geo {step} {opt.quoted(run_path)}{option}")
     return scenes_.exit_code(bool(summary.failed))
 
 

@@ -217,8 +217,8 @@ def _next(run: Run, now: Status) -> str:
     if now.next_step == "label":
         batches = [_quoted(path) for path in now.waiting]
         if run.labels.has_layers:
-            query = f"owl-geo query {here}"
-            return f"label the layer that {query} --to-store names, then {query}"
+            query = f"owl-geo query {here} --to-store"
+            return f"label the layer that {query} names, then {query}"
         gone = [_quoted(path) for path in now.waiting if not path.exists()]
         if gone:
             what = f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone"
@@ -231,7 +231,8 @@ def _next(run: Run, now: Status) -> str:
         return "nothing, the search has finished"
     if not now.askable:
         return "nothing, every patch is answered"
-    return f"owl-geo {now.next_step} {here}"
+    is_for_all = now.next_step == "query" and run.labels.has_layers
+    return f"owl-geo {now.next_step} {here}{' --to-store' if is_for_all else ''}"
 
 
 def _quoted(path: Path) -> str:

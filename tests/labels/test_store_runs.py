@@ -100,7 +100,9 @@ def test_a_team_from_nothing_to_the_second_batch(
     assert uri == f"{empty.url}?schema=owl_geo&layer={layer}"
     waits = owl("query", path, "--to-store")
     assert waits.out.splitlines()[-1] == uri and "has no answers yet" in waits.out
-    assert f"label the layer that owl-geo query {path} --to-store names" in owl("status", path).out
+    query = f"owl-geo query {path} --to-store"
+    assert f"label the layer that {query} names, then {query}\n" in owl("status", path).out
+    assert owl("init", path, "--update").out.splitlines()[-1] == f"Next: {query}"
 
     with server.connect(database_name(empty), "ana") as ana:
         ana.execute(f"UPDATE owl_geo.\"{layer}\" SET lease = 'take' WHERE fid = 6")
@@ -111,6 +113,7 @@ def test_a_team_from_nothing_to_the_second_batch(
     assert f"Batches:    {layer}: 6 patches, 3 answered\n" in shown
     assert re.search(r"^Leases:     ana: \S+ until \d\d:\d\d UTC$", shown, re.MULTILINE)
 
+    assert owl("status", path).out.rstrip().endswith(f" {query}")
     following = owl("query", path, "--to-store", "-q").out.splitlines()
     assert following[-1] == uri.replace("-000", "-001")
     assert Run(path).rounds()[1].metrics.n_labeled == 3
