@@ -6,6 +6,8 @@ import math
 
 from owl_geo.measures.audit import Estimate, Quality, TargetsLeft
 from owl_geo.reporting.sections.audit import model_quality, targets_left
+from owl_geo.reporting.sections.overview import audit_share
+from owl_geo.settings.acquisition import AcquisitionSettings
 
 UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
@@ -53,3 +55,10 @@ def test_what_is_not_known_of_the_model_is_not_said() -> None:
     assert right == "Where the model predicted pit, it was right in 80.0 % (60.0 % to 90.0 %)."
     assert recognised == "Of the patches that are pit, it had recognised 50.0 %."
     assert list(model_quality("pit", quality(UNKNOWN, UNKNOWN))) == [warning]
+
+
+def test_the_share_that_is_drawn_at_random_is_said_with_that_of_common_targets() -> None:
+    both = AcquisitionSettings(audit_share=0.1, audit_common=0.05)
+    assert audit_share(both) == "10 %, 5 % where targets are common"
+    assert audit_share(AcquisitionSettings(audit_share=0.1)) == "10 %"
+    assert audit_share(AcquisitionSettings(audit_share=0.1, audit_common=0.1)) == "10 %"

@@ -13,6 +13,7 @@ from owl_geo.reporting.markup import Markup, joined, tag
 from owl_geo.reporting.page import paragraph, section
 from owl_geo.reporting.survey import MOST_SCENES, Survey
 from owl_geo.run_folder.folder import Run
+from owl_geo.settings.acquisition import AcquisitionSettings
 from owl_geo.settings.config import Settings
 from owl_geo.sources.band_choice import in_short
 from owl_geo.verbs.status import Status
@@ -57,6 +58,14 @@ def standing(run: Run, now: Status) -> Markup:
     )
 
 
+def audit_share(asked: AcquisitionSettings) -> str:
+    """Say which share of a batch is drawn at random, and how it changes."""
+    share, common = asked.audit_share, asked.audit_common
+    if common is None or common == share:
+        return per_cent(share)
+    return f"{per_cent(share)}, {per_cent(common)} where targets are common"
+
+
 def settings(run: Run) -> Markup:
     """Return the settings that matter most, and all that differ from the defaults."""
     chosen = run.settings
@@ -66,7 +75,7 @@ def settings(run: Run) -> Markup:
         ("Classes", ", ".join((*chosen.classes, *schema.RESERVED_LABELS))),
         ("Model", f"{model.kind}{head}"),
         ("Doubt", f"{chosen.uncertainty.measure}, {chosen.uncertainty.members}"),
-        ("Strategy", f"{asked.strategy}, start {asked.start}, audit {per_cent(asked.audit_share)}"),
+        ("Strategy", f"{asked.strategy}, start {asked.start}, audit {audit_share(asked)}"),
         ("Batches", f"{chosen.loop.initial} first, then {chosen.loop.query_budget}"),
         ("Seed", str(chosen.seed)),
     ]
