@@ -76,7 +76,8 @@ def interrupted(run: Path) -> Round:
 
 def cv_auc(run: Path) -> list[float]:
     """The column of metrics.csv, which must be that of the rounds."""
-    values = pd.read_csv(run / "metrics.csv")["cv_auc"].tolist()
+    table = pd.read_csv(run / "metrics.csv", float_precision="round_trip")  # not so in pandas 2
+    values = table["cv_auc"].tolist()
     of_rounds = [entry.metrics.cv_auc for entry in Run(run).rounds()]
     assert str(values) == str(of_rounds)
     return values
