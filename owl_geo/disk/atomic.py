@@ -137,12 +137,14 @@ _LONGEST = 600.0  # seconds to wait for another process
 def _turn(target: Path) -> Iterator[None]:
     """Wait until no other process of this machine writes a file.
 
-    The lock lies with the temporary files: beside the target, it would have to be taken away.
+    The lock lies with the temporary files, so that nothing of a killed process stands beside the
+    target, and goes when the file is written.
     """
     from filelock import FileLock, Timeout
 
     place = hashlib.sha256(os.fsencode(os.path.realpath(target))).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"owl-geo-{place}.lock")
+    lock_file = Path(tempfile.gettempdir()) / f"owl-geo-{place}.lock"
+    lock = FileLock(lock_file)
     try:
         lock.acquire(timeout=_LONGEST)
     except Timeout as error:
@@ -155,6 +157,8 @@ def _turn(target: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):  # Windows keeps what is open, and filelock removes it there
+            lock_file.unlink()
         lock.release()
 
 

@@ -187,8 +187,14 @@ def test_two_that_write_one_file_at_once_do_it_by_turns(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"answers.csv": "all of the second"}
 
 
-def test_files_beside_each_other_are_written_at_once(tmp_path: Path) -> None:
+def test_files_beside_each_other_are_written_at_once_and_leave_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     with writing_file(tmp_path / "a.csv") as a, writing_file(tmp_path / "b.csv") as b:
         a.write_text("a", encoding="utf-8")
         b.write_text("b", encoding="utf-8")
+        assert len(list(temporary.iterdir())) == 2
     assert contents(tmp_path) == {"a.csv": "a", "b.csv": "b"}
