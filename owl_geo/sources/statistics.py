@@ -167,8 +167,9 @@ def _warn_of_unlike_scenes(
     else:
         return
     _log.warning(
-        "%s (median %.3g) and %s (%.3g) measure no one thing: in all bands, values of the first "
-        "are %s; bring both to one unit, for example with scale and offset of a scene in owl.toml",
+        "%s (median %.3g) and %s (%.3g) cannot measure the same thing: in all bands, values of the "
+        "first are %s; bring both to one unit, for example with scale and offset of a scene in "
+        "owl.toml",
         *(least, low[0], most, high[0], how),
     )
 
