@@ -30,7 +30,7 @@ def _named(text: str, parameter: str) -> tuple[str, Path]:
     epilog="Example: owl-geo compare OUT --run TRIAL --seeds 10 --jobs 4",
     short_help="Compare strategies on runs with an oracle.",
 )
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=opt.LocalPath())
 @click.option(
     "--run",
     "runs",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     epilog="Example: owl-geo doctor RUN",
     short_help="Check this installation, or a run.",
 )
-@click.argument("run_path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.argument("run_path", metavar="[RUN]", required=False, type=opt.LocalPath())
 @opt.common
 def doctor(run_path: Path | None) -> int:
     """Check the installation, QGIS and its plugin, and also RUN if you name one.

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     short_help="Check and store the answers in labelled batches.",
 )
 @opt.run_folder
-@click.argument(
-    "batches", metavar="BATCH...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("batches", metavar="BATCH...", nargs=-1, required=True, type=opt.LocalPath())
 @click.option(
     "--annotator",
     help="Who answered, if the file does not say.",

@@ -195,7 +195,7 @@ def _pairs(
 @click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path),
+    type=opt.LocalPath(),
     help="A TOML file with more settings, such as your own concepts; options override it.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run that nobody has labelled.")

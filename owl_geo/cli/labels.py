@@ -31,7 +31,7 @@ def labels() -> None:
     short_help="Export the answers to a GeoPackage or a CSV.",
 )
 @opt.run_folder
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE", type=opt.LocalPath())
 @click.option("--consensus", is_flag=True, help="Write one label per patch, not every answer.")
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 @opt.common

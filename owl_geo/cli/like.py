@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @to_store_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=opt.LocalPath(),
     help="The GeoPackage to write.",
     show_default="RUN/like.gpkg",
     cls=opt.Option,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess  # nosec B404 # only its quoting for Windows
 import sys
@@ -14,7 +15,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from owl_geo.cli.logs import JSON_FLAG, QUICK, end, lines, show_log
-from owl_geo.errors import OwlError
+from owl_geo.errors import ConfigError, OwlError
+from owl_geo.settings.paths import on_this_machine
 
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
@@ -51,6 +53,25 @@ class OneOf(_Choice):
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # what click only reads
         """The names that are registered at this moment."""
         return tuple(self._registered)
+
+
+class LocalPath(click.Path):
+    """The type of a path on this machine, of a run or of what is written; an address is refused."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Return the path; an address is wrong usage."""
+        try:
+            return super().convert(on_this_machine(value), param, ctx)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Option(click.Option):
@@ -198,7 +219,7 @@ def cluster(function: F) -> F:
 
 def run_folder(function: F) -> F:
     """Add the argument RUN."""
-    return click.argument("run_path", metavar="RUN", type=click.Path(path_type=Path))(function)
+    return click.argument("run_path", metavar="RUN", type=LocalPath())(function)
 
 
 def check_folder(path: Path | None) -> None:

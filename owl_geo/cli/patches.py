@@ -16,7 +16,7 @@ from owl_geo.wording import counted
     short_help="Write all patches as a layer to open in QGIS.",
 )
 @opt.run_folder
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE", type=opt.LocalPath())
 @click.option(
     "--no-model", is_flag=True, help="Leave probability and uncertainty empty; reads no pixels."
 )

@@ -17,7 +17,7 @@ from owl_geo.cli import options as opt
 @opt.run_folder
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=opt.LocalPath(),
     help="The folder to write to.",
     show_default="RUN/plots",
     cls=opt.Option,

@@ -45,7 +45,7 @@ def plugin() -> None:
 )
 @click.option(
     "--profiles-path",
-    type=click.Path(path_type=Path),
+    type=opt.LocalPath(),
     help="The folder that contains the folder `profiles`, as for QGIS itself.",
 )
 @opt.common
@@ -74,7 +74,7 @@ def install(profile: str | None, profiles_path: Path | None) -> None:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=opt.LocalPath(),
     default=Path(f"{NAME}.zip"),
     show_default=True,
     help="The file to write.",

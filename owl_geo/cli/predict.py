@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @opt.run_folder
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=opt.LocalPath(),
     help="The folder to write to.",
     show_default="RUN/predictions",
     cls=opt.Option,

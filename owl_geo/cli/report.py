@@ -18,7 +18,7 @@ from owl_geo.errors import OwlError
 @opt.run_folder
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=opt.LocalPath(),
     help="The file to write.",
     show_default="RUN/report.html",
     cls=opt.Option,

@@ -32,11 +32,11 @@ class _Options(loop.LoopOptions, synthetic.Generator):
     epilog="Example: owl-geo run --source synthetic --out demo --seed 7",
     short_help="Run every possible round of a search.",
 )
-@click.argument("run_path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.argument("run_path", metavar="[RUN]", required=False, type=opt.LocalPath())
 @click.option("--source", type=click.Choice(["synthetic"]), help="Make a simulated run first.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=opt.LocalPath(),
     help="The new run's folder.",
     show_default="owl-run",
     cls=opt.Option,

@@ -24,7 +24,7 @@ PATCH_SIZE = 16
     epilog="Example: owl-geo sample first-search",
     short_help="Copy a small scene to try everything out.",
 )
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=opt.LocalPath())
 @opt.common
 def sample(folder: Path) -> None:
     """Copy a small scene, a map of the area, and the truth into DIR, and show what to type next.

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from owl_geo.errors import ConfigError
 from owl_geo.settings.subdatasets import is_subdataset, with_file
 
 
@@ -40,6 +41,21 @@ def whole_path(path: str, folder: Path) -> str:
 def is_local(path: str) -> bool:
     """Return whether a path is on this file system, and not a URL or a name of GDAL's own."""
     return "://" not in path and not path.startswith("/vsi") and not is_subdataset(path)
+
+
+def on_this_machine(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a run, or of what is written: never an address on a server.
+
+    As a path, ``s3://bucket/run`` would be a folder named ``s3:`` in the folder one is in. Raises
+    ConfigError for it.
+    """
+    text = os.fspath(path)
+    if "://" in text:
+        raise ConfigError(
+            f"{text} is an address, and no path on this machine",
+            remedy="name a path here, and copy what is there to it or from it",
+        )
+    return Path(text)
 
 
 def path_at(address: str) -> str:

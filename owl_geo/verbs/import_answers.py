@@ -26,6 +26,7 @@ from owl_geo.ground.windows import Points
 from owl_geo.labels.exchange import ReadAnswers, read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
+from owl_geo.settings.paths import is_local
 from owl_geo.sources.base import find_positions
 from owl_geo.types import Answer
 from owl_geo.verbs.ingest import Ingested, held_out_patches, known_annotators
@@ -90,6 +91,12 @@ def import_answers(
     if is_sites(os.fspath(path)):
         return _import_sites(run, os.fspath(path), annotator, options)
     check_annotator(annotator)
+    if not is_local(os.fspath(path)):
+        raise BatchError(
+            f"{os.fspath(path)} holds answers to patches, which are read from plain files of this "
+            "machine",
+            remedy="copy it here, or unpack it, first",
+        )
     path = Path(os.fspath(path).removesuffix(f"|layername={LABELS_LAYER}"))
     read = read_answers(path)
     for name in options.given:

@@ -31,6 +31,7 @@ from owl_geo.settings.acquisition import LoopSettings
 from owl_geo.settings.class_names import check_new_classes
 from owl_geo.settings.config import Settings
 from owl_geo.settings.learning import ModelSettings
+from owl_geo.settings.paths import on_this_machine
 from owl_geo.sources import unopened_source
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PoolSource
@@ -83,7 +84,7 @@ def init(
     Raises ConfigError, SourceError, LayerError or RunError, and then leaves nothing behind.
     """
     check_on_error(on_error)
-    path = Path(path)
+    path = on_this_machine(path)
     if not isinstance(settings, Settings):
         settings = owl_toml.parse(settings, "the settings")
     settings = owl_toml.from_folder(for_a_new_run(settings), Path.cwd())

@@ -114,6 +114,10 @@ def test_verbose_says_more(tmp_path) -> None:
             "give either --batch-size, or --labels-per-hour and --hours",
         ),
         (["init", "x", "--scene", "a.tif", "--mask", "m.tif", "--mask-bad", "x"], "whole numbers"),
+        (["init", "s3://bucket/run", "--source", "synthetic"], "s3://bucket/run is an address"),
+        (["sample", "s3://bucket/first"], "s3://bucket/first is an address"),
+        (["report", "x", "--out", "gs://bucket/x.html"], "gs://bucket/x.html is an address"),
+        (["ingest", "x", "https://host/batch.gpkg"], "https://host/batch.gpkg is an address"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -> None:

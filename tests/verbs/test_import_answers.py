@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import geopandas as gpd
 import pandas as pd
 import pytest
 import rasters
 import searches
+import shapely
 
 from owl_geo import Run, import_answers, ingest, init, query, status
 from owl_geo.cli.ingest import stored_line
+from owl_geo.errors import BatchError, LayerError
+from owl_geo.labels.exchange import write_answers
 
 SIZE = 8
 NAMES = ["s/0/0", "s/0/8", "s/8/0"]
@@ -39,6 +44,38 @@ def test_labels_in_another_column_are_told(run: Run, tmp_path: Path, caplog, col
     assert (done.counts, done.unanswered, done.misplaced) == ({"absent": 1}, 2, 1)
     assert f"1 patch has no label, but what looks like one in the column {column}" in caplog.text
     assert "s/0/0" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".csv"])
+def test_answers_in_an_archive_are_no_places(run: Run, tmp_path: Path, suffix: str) -> None:
+    """GDAL would open their footprints, and each would be a target."""
+    import_answers(run, table(tmp_path, patch_id=NAMES, label=["absent"] * 3), annotator="ana")
+    exported = tmp_path / f"exported{suffix}"
+    write_answers(exported, run.labels.history(), run.footprints(NAMES))
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(exported, exported.name)
+    path = f"/vsizip/{tmp_path}/all.zip/{exported.name}"
+    with pytest.raises(BatchError, match="holds answers to patches") as caught:
+        import_answers(run, path, annotator="ben")
+    assert str(caught.value).startswith(path)
+    assert "unpack it" in caught.value.remedy
+    assert set(run.labels.history()["annotator"]) == {"ana"}
+
+
+def test_places_in_an_archive_are_places(run: Run, tmp_path: Path) -> None:
+    x, y = rasters.ORIGIN
+    place = gpd.GeoDataFrame(geometry=[shapely.Point(x + 1, y - 1)], crs=rasters.UTM)
+    place.to_file(tmp_path / "sites.gpkg", layer="labels")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(tmp_path / "sites.gpkg", "sites.gpkg")
+    import_answers(run, f"/vsizip/{tmp_path}/all.zip/sites.gpkg", annotator="ana")
+    assert run.labels.current()[["patch_id", "label"]].to_numpy().tolist() == [["s/0/0", "present"]]
+
+
+def test_an_address_without_a_server_is_no_file_of_answers(run: Run) -> None:
+    address = "http://127.0.0.1:9/sites.gpkg"
+    with pytest.raises(LayerError, match=f"cannot read the layer {address}"):
+        import_answers(run, address, annotator="ana")
 
 
 def test_answers_taken_back_are_counted(run: Run, tmp_path: Path) -> None:

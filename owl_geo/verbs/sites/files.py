@@ -13,6 +13,7 @@ from owl_geo.ground import vector_files
 from owl_geo.ground.raster_files import is_raster
 from owl_geo.ground.vector import UNREADABLE
 from owl_geo.schema import BATCH_LAYER, LABELS_LAYER
+from owl_geo.settings.paths import is_local
 
 LAYER = "|layername="  # between a file and one of its layers
 
@@ -35,11 +36,13 @@ def is_sites(path: str) -> bool:
     """Return whether a file holds places, and not answers to patches.
 
     Answers are in a CSV with patch_id, or in a GeoPackage whose layer ``labels`` has patch_id; a
-    batch is never taken for places. A file that cannot be opened is said to hold answers if it is
-    of their two formats.
+    batch is never taken for places. A file of this machine that cannot be opened is said to hold
+    answers if it is of their two formats.
     """
     file, _, layer = path.partition(LAYER)
     suffix = Path(file).suffix.lower()
+    if not is_local(file):
+        return not _answers_elsewhere(file, layer)
     if Path(file).is_dir():
         return True
     if suffix == ".csv":
@@ -61,6 +64,19 @@ def is_sites(path: str) -> bool:
     except (OSError, sqlite3.Error):
         return False
     return LABELS_LAYER not in names or "patch_id" not in {row[1] for row in columns}
+
+
+def _answers_elsewhere(file: str, layer: str) -> bool:
+    """Return whether a file on a server or in an archive is known to hold answers to patches."""
+    try:
+        names = [name for name, _ in vector_files.list_layers(file)]
+        if BATCH_LAYER in names and layer in ("", BATCH_LAYER):
+            return True
+        wanted = names[0] if file.lower().endswith(".csv") else LABELS_LAYER
+        is_meant = wanted in names and layer in ("", wanted)
+        return is_meant and "patch_id" in vector_files.attributes(file, wanted).names
+    except UNREADABLE:  # whoever reads the places says why
+        return False
 
 
 def _has_places(file: Path) -> bool:
