@@ -16,6 +16,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from owl_geo.ground.kml_images import n_images
 from owl_geo.wording import counted
 
 _ENDS = 8192  # bytes at both ends of a file, where servers say how much they left out
@@ -106,9 +107,11 @@ def what_is_missing(path: str, n: int) -> list[str]:
     if suffix == ".gml" and n == 0:
         return _broken(file)
     if suffix == ".kml":
-        return _linked(file)
+        return [*_linked(file), *_images(file)]
     if suffix == ".kmz":
-        return _linked_outside(file)
+        return [*_linked_outside(file), *_images(file)]
+    if suffix == ".zip":
+        return _images(file)
     if suffix == ".mif":
         return _without_shapes(file, n)
     if suffix in _TILES:
@@ -180,6 +183,14 @@ def _broken(file: Path) -> list[str]:
         except expat.ExpatError as error:
             return [f"it is not whole ({error}): fetch it anew"]
     return []
+
+
+def _images(file: Path) -> list[str]:
+    count = n_images(file)
+    if not count:
+        return []
+    what = counted(count, "image on the map", "images on the map")
+    return [f"{what} (GroundOverlay) {'is' if count == 1 else 'are'} left out, being no place"]
 
 
 def _linked(file: Path) -> list[str]:
