@@ -1,4 +1,4 @@
-"""Coordinates in a CSV whose digits are not all there: cut at a comma, or rounded to an exponent."""
+"""Coordinates in a CSV that have lost digits: cut at a comma, or rounded by a spreadsheet."""
 
 from __future__ import annotations
 

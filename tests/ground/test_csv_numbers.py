@@ -14,7 +14,10 @@ from owl_geo.ground.vector_files import read
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("5.00E+05,5.00E+06\n5.01E+05,5.00E+06\n", "easting are rounded to 1,000, such as 5.00E+05"),
+        (
+            "5.00E+05,5.00E+06\n5.01E+05,5.00E+06\n",
+            "easting are rounded to 1,000, such as 5.00E+05",
+        ),
         ('"5,00E+05","5,00E+06"\n', "easting are rounded to 1,000, such as 5,00E+05"),
         ("500100,4.99990E+06\n500200,5.00E+06\n", None),
         ("5e+05,4.9e+06\n500100,4999900\n", None),  # as R writes round numbers
