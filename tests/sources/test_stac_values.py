@@ -267,9 +267,7 @@ def test_bands_in_another_order_than_the_file_has_are_said(
     if said is None:
         assert caplog.text == ""
     else:
-        assert (
-            "'S2_x': the STAC item, or `names` in owl.toml, has the bands of" in caplog.text
-        )
+        assert "'S2_x': the STAC item, or `names` in owl.toml, has the bands of" in caplog.text
         assert said in caplog.text
     caplog.clear()
     GeoTiffSource(path, patch_size=16).check_bands()  # whose names are its own
