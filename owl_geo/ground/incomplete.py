@@ -16,7 +16,7 @@ from xml.parsers import expat
 
 import numpy as np
 
-from owl_geo.ground.kml_images import n_images
+from owl_geo.ground.kml_files import n_images
 from owl_geo.wording import counted
 
 _ENDS = 8192  # bytes at both ends of a file, where servers say how much they left out

@@ -29,7 +29,7 @@ from owl_geo.disk.text_files import encoding_of, is_utf8
 from owl_geo.ground import geoparquet, whole_numbers
 from owl_geo.ground.csv_numbers import check_coordinates
 from owl_geo.ground.csv_zones import check_one_crs, columns_of_crs
-from owl_geo.ground.kml_images import without_images
+from owl_geo.ground.kml_files import with_places_alone
 from owl_geo.ground.vector_archives import in_archive, in_kmz
 
 _CSV = (".csv", ".tsv")
@@ -239,7 +239,7 @@ def _source(path: str) -> Iterator[_Source]:
         elif name.endswith(".gz"):
             yield _Source(f"/vsigzip/{file.absolute()}")
         elif name.endswith((".kml", ".kmz", ".zip")):
-            with without_images(file) as copy:
+            with with_places_alone(file) as copy:
                 where = {".kmz": in_kmz, ".zip": in_archive}.get(file.suffix.lower(), str)
                 yield _Source(where(str(copy)))
         else:

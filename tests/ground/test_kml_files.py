@@ -1,4 +1,4 @@
-"""Images that lie on the map in KML are no places."""
+"""All places of KML are read, and images that lie on the map are none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from owl_geo.concepts.layers import load
 from owl_geo.errors import LayerError
-from owl_geo.ground.kml_images import n_images
+from owl_geo.ground.kml_files import n_images
 from owl_geo.ground.vector import read_table
 from owl_geo.ground.vector_files import list_layers
 from owl_geo.settings.concepts import LayerSettings
@@ -86,6 +86,41 @@ def test_a_prefix_is_part_of_the_element(tmp_path: Path) -> None:
     text = text.replace("</GroundOverlay>", "</k:GroundOverlay>")
     (tmp_path / "a.kml").write_text(text)
     assert n_images(tmp_path / "a.kml") == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "k:"])
+@pytest.mark.parametrize(
+    ("inside", "layers"),
+    [
+        (SITE + POINT, {"a": ["site", "spot"]}),
+        (
+            f"<Folder><name>A</name>{SITE}</Folder><Folder><name>B</name>{POINT}</Folder>",
+            {"A": ["site"], "B": ["spot"]},
+        ),
+        (
+            f"<Document><name>A</name>{SITE}</Document><Document><name>B</name>{POINT}</Document>",
+            {"A": ["site"], "B": ["spot"]},
+        ),
+        (f"<Folder><name>A</name>{SITE}{POINT}</Folder>", {"A": ["site", "spot"]}),
+        (SITE, {"a": ["site"]}),
+        (f"{IMAGE}<Folder><name>A</name>{SITE}</Folder>", {"A": ["site"]}),
+    ],
+)
+def test_what_stands_side_by_side_at_the_top_is_read(
+    inside: str, layers: dict[str, list[str]], prefix: str, tmp_path: Path
+) -> None:
+    """GDAL reads the last alone."""
+    text = f'<kml xmlns="http://www.opengis.net/kml/2.2">\n{inside}\n</kml>\n'
+    if prefix:
+        text = text.replace("</", "<//").replace("<", "<k:").replace("<k://", "</k:")
+        text = text.replace("xmlns=", "xmlns:k=").replace("k:gx:", "gx:")
+    path = tmp_path / "a.kml"
+    path.write_text(text)
+    found = {
+        name: read_table(str(path), layer=name)["Name"].tolist()
+        for name, _ in list_layers(str(path))
+    }
+    assert found == layers
 
 
 def test_a_file_of_images_alone_says_so(tmp_path: Path) -> None:
