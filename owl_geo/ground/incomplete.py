@@ -32,6 +32,8 @@ _HREF = re.compile(  # of a link to another file of KML
     rb"<(?:\w+:)?NetworkLink\b(?:(?!</(?:\w+:)?NetworkLink>).)*?<(?:\w+:)?href>\s*(.*?)\s*<",
     re.DOTALL,
 )
+_PROTECTED = re.compile(r"(?i)(?:wdpa|wdoecm).*[-_]shp[-_]?[012](?![0-9])")  # of Protected Planet
+_NUMBERED = re.compile(r"(gis_osm_\w+_free_)(\d+)", re.IGNORECASE)  # of Geofabrik
 _LINKS = (
     "it links to other files (NetworkLink), which are not read; save what they show as a file of "
     "its own, for example in Google Earth"
@@ -111,7 +113,9 @@ def what_is_missing(path: str, n: int) -> list[str]:
     if suffix == ".kmz":
         return [*_linked_outside(file), *_images(file)]
     if suffix == ".zip":
-        return _images(file)
+        return [*_images(file), *_other_parts(file)]
+    if suffix == ".shp":
+        return _other_parts(file)
     if suffix == ".mif":
         return _without_shapes(file, n)
     if suffix in _TILES:
@@ -182,6 +186,25 @@ def _broken(file: Path) -> list[str]:
             expat.ParserCreate().ParseFile(opened)
         except expat.ExpatError as error:
             return [f"it is not whole ({error}): fetch it anew"]
+    return []
+
+
+def _other_parts(file: Path) -> list[str]:
+    """Tell of what is published as several Shapefiles, which cannot be of any size."""
+    names = [file.stem, *(parent.name for parent in file.absolute().parents[:2])]
+    if any(map(_PROTECTED.search, names)):
+        return [
+            "by its name it is one of the three parts in which the WDPA is published; merge them, "
+            "for example with ogrmerge.py -single"
+        ]
+    if found := _NUMBERED.fullmatch(file.stem):
+        alike = (_NUMBERED.fullmatch(one.stem) for one in file.parent.glob(f"*{file.suffix}"))
+        parts = {one[2] for one in alike if one and one[1] == found[1]}
+        if len(parts) > 1:
+            return [
+                f"it is one of {len(parts):,} parts of a layer, by the names beside it; merge them, "
+                "for example with ogrmerge.py -single"
+            ]
     return []
 
 

@@ -153,3 +153,34 @@ def test_shapes_of_mapinfo_that_are_cut_off_are_said_to_be(
     assert (
         "a.mif: it has 3 of the shapes of the 4 rows in a.mid (is the file whole?)" in caplog.text
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "said"),
+    [
+        ("WDPA_Jan2024_Public_shp_0/WDPA_Jan2024_Public_shp-polygons.shp", "", "of the three parts"),
+        ("WDPA_WDOECM_Jan2024_Public_BRA_shp_1.zip", "", "of the three parts"),
+        ("WDPA_WDOECM_Jan2024_Public_BRA_shp/a_2/x-points.shp", "", ""),
+        ("wdpa_merged.shp", "", ""),
+        ("WDPA_2019.shp", "", ""),
+        ("gis_osm_buildings_a_free_1.shp", "gis_osm_buildings_a_free_2.shp", "one of 2 parts"),
+        ("gis_osm_buildings_a_free_1.shp", "gis_osm_landuse_a_free_2.shp", ""),
+        ("sites_1.shp", "sites_2.shp", ""),
+    ],
+)
+def test_what_is_published_in_parts(
+    name: str, beside: str, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".zip":
+        FRAME.to_file(tmp_path / "a.shp")
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted(tmp_path.glob("a.???")):
+                archive.write(file, file.name)
+    else:
+        FRAME.to_file(path)
+    if beside:
+        FRAME.to_file(tmp_path / beside)
+    assert len(read_table(str(path))) == 4
+    assert said in caplog.text and bool(caplog.text) == bool(said)
