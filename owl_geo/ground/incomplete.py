@@ -16,12 +16,14 @@ from xml.parsers import expat
 
 import numpy as np
 
+from owl_geo.disk.text_files import encoding_of, is_utf8
 from owl_geo.ground.kml_files import n_images
 from owl_geo.wording import counted
 
 _ENDS = 8192  # bytes at both ends of a file, where servers say how much they left out
 _CHUNK = 2**20
 _SQLITE_HEADER = 100  # bytes
+_DGN_END = b"\xff\xff"
 _SHX_HEADER = 25  # words of four bytes, of which the first is the mark
 _SHX_MARK = 9994
 _RECORD_HEADER = 8  # bytes
@@ -116,6 +118,10 @@ def what_is_missing(path: str, n: int) -> list[str]:
         return [*_images(file), *_other_parts(file)]
     if suffix == ".shp":
         return _other_parts(file)
+    if suffix == ".dgn":
+        return _without_end(file)
+    if suffix in (".csv", ".tsv"):
+        return _open_quotes(file)
     if suffix == ".mif":
         return _without_shapes(file, n)
     if suffix in _TILES:
@@ -164,6 +170,30 @@ def _unread_lines(file: Path, n: int) -> list[str]:
         return []
     what = counted(lines - n, "line holds", "lines hold")
     return [f"{what} no feature that can be read (is the file whole?); left out"]
+
+
+def _without_end(file: Path) -> list[str]:
+    """Tell of a drawing of MicroStation that has no end, behind which anything may stand."""
+    content = file.read_bytes()
+    at = 0
+    while content[at : at + 2] != _DGN_END:
+        if at + 4 > len(content):
+            return ["it ends without the mark for its end (is the file whole?)"]
+        at += 4 + 2 * int.from_bytes(content[at + 2 : at + 4], "little")
+    return []
+
+
+def _open_quotes(file: Path) -> list[str]:
+    """Tell of a table that ends within a value; a text alone may have an odd number of quotes."""
+    count, last = 0, b""
+    if not is_utf8(encoding_of(file)):
+        return []
+    with file.open("rb") as opened:
+        for part in iter(lambda: opened.read(_CHUNK), b""):
+            count, last = count + part.count(b'"'), part[-1:]
+    if count % 2 == 0 or last in b"\r\n":
+        return []
+    return ["it ends within a value in quotes (is the file whole?)"]
 
 
 def _without_shapes(file: Path, n: int) -> list[str]:
