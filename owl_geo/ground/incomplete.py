@@ -232,8 +232,8 @@ def _other_parts(file: Path) -> list[str]:
         parts = {one[2] for one in alike if one and one[1] == found[1]}
         if len(parts) > 1:
             return [
-                f"it is one of {len(parts):,} parts of a layer, by the names beside it; merge them, "
-                "for example with ogrmerge.py -single"
+                f"it is one of {len(parts):,} parts of a layer, by the names beside it; merge "
+                "them, for example with ogrmerge.py -single"
             ]
     return []
 

@@ -158,7 +158,11 @@ def test_shapes_of_mapinfo_that_are_cut_off_are_said_to_be(
 @pytest.mark.parametrize(
     ("name", "beside", "said"),
     [
-        ("WDPA_Jan2024_Public_shp_0/WDPA_Jan2024_Public_shp-polygons.shp", "", "of the three parts"),
+        (
+            "WDPA_Jan2024_Public_shp_0/WDPA_Jan2024_Public_shp-polygons.shp",
+            "",
+            "of the three parts",
+        ),
         ("WDPA_WDOECM_Jan2024_Public_BRA_shp_1.zip", "", "of the three parts"),
         ("WDPA_WDOECM_Jan2024_Public_BRA_shp/a_2/x-points.shp", "", ""),
         ("wdpa_merged.shp", "", ""),
