@@ -20,6 +20,7 @@ from owl_geo.concepts.osm_files import IN_FULL, is_osm, is_overpass_json
 from owl_geo.errors import LayerError, suggestion, where_instead
 from owl_geo.ground import vector_files
 from owl_geo.ground.crs import leads_nowhere
+from owl_geo.ground.kml_files import n_images
 from owl_geo.ground.raster_files import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.settings.concepts import LayerSettings
@@ -202,6 +203,8 @@ def _without_places(path: str) -> str:
         return "save the sheet as CSV, with columns lon and lat, or WKT"
     if path.lower().endswith((".zip", ".gz")):
         return "if it is a table with coordinates, unpack it and name that"
+    if path.lower().endswith((".kml", ".kmz")) and n_images(Path(path)):
+        return "it shows images on the map (GroundOverlay): draw the places and save them"
     return ""
 
 

@@ -22,7 +22,7 @@ from owl_geo.ground.crs import crs_of
 from owl_geo.ground.gathering import windows_at
 from owl_geo.ground.grid import pixel_of, to_xy
 from owl_geo.ground.raster import AlignedRaster
-from owl_geo.ground.raster_files import band_names, open_layer, values_of
+from owl_geo.ground.raster_files import band_names, nodata_among, open_layer, values_of
 from owl_geo.ground.raster_files import extent as bounds_of
 from owl_geo.ground.raster_view import Scaling, may_divide, usable_nodata
 from owl_geo.ground.stand_ins import stand_in
@@ -123,6 +123,20 @@ def values_there(path: str) -> str:
     if len(values) > _SHOWN:
         return f"it has {counted(len(values), 'value')}, {shown[0]} to {shown[-1]}"
     return f"it has {', '.join(shown)}"
+
+
+def warn_of_no_data(path: str, values: Sequence[float]) -> None:
+    """Warn where one of the values that mean classes is the one that a raster has for no data.
+
+    Raises LayerError if the raster cannot be opened.
+    """
+    for value in nodata_among(path, values):
+        _log.warning(
+            "%s: %g is its value for no data, so no pixel counts as that; if it is a class, take "
+            "the declaration out of the file, for example with gdal_edit.py -unsetnodata",
+            path,
+            value,
+        )
 
 
 def is_scaled(path: str, band: int = 1) -> bool:

@@ -1,18 +1,20 @@
 """Raster files that end too early, where that is to be known before any pixel is read.
 
-GDAL takes what a file of ENVI or of classic NetCDF lacks for zeros, and reads a grid of text from
-its beginning on.
+GDAL takes what a file of ENVI or of classic NetCDF lacks for zeros, also where a VRT shows it, and
+reads a grid of text from its beginning on.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import rasterio
 from rasterio.enums import Interleaving
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from owl_geo.errors import Fault
 from owl_geo.settings.subdatasets import file_of
@@ -21,16 +23,42 @@ from owl_geo.wording import counted
 _TEXT = ("AAIGrid", "GRASSASCIIGrid")
 _HEADER_WORDS = 10  # of such a grid, at least
 _CHUNK = 2**24  # bytes
+# of formats whose missing ends GDAL tells of, and of what lies beside others
+_TELLING = (".tif", ".tiff", ".jp2", ".jpg", ".png", ".xml", ".ovr", ".hdr")
 
 
 def cut_off(dataset: rasterio.DatasetReader) -> Fault | None:
     """Return that a raster ends before its last pixel, and what to do; None where it does not."""
     find = _FIND.get(dataset.driver)
     file = Path(file_of(dataset.name))
+    if dataset.driver == "VRT" and file.is_file():
+        return _behind(dataset, file)
     if find is None or not file.is_file():
         return None
     what = find(dataset, file)
     return Fault(what, "fetch it anew") if what else None
+
+
+def _behind(dataset: rasterio.DatasetReader, file: Path) -> Fault | None:
+    """Return that a file which a VRT shows ends too early; None where none does."""
+    seen, waiting = {str(file)}, [*dataset.files]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name.lower().endswith(_TELLING) or not Path(name).is_file():
+            continue
+        seen.add(name)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                shown = rasterio.open(name)
+        except RasterioError:  # a file beside it, or one that whoever reads it tells of
+            continue
+        with shown:
+            if shown.driver == "VRT":
+                waiting += shown.files
+            elif fault := cut_off(shown):
+                return Fault(f"shows {name}, which {fault.what}", fault.remedy)
+    return None
 
 
 def is_known_whole(dataset: rasterio.DatasetReader) -> bool:

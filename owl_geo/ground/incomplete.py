@@ -16,11 +16,14 @@ from xml.parsers import expat
 
 import numpy as np
 
+from owl_geo.disk.text_files import encoding_of, is_utf8
+from owl_geo.ground.kml_files import n_images
 from owl_geo.wording import counted
 
 _ENDS = 8192  # bytes at both ends of a file, where servers say how much they left out
 _CHUNK = 2**20
 _SQLITE_HEADER = 100  # bytes
+_DGN_END = b"\xff\xff"
 _SHX_HEADER = 25  # words of four bytes, of which the first is the mark
 _SHX_MARK = 9994
 _RECORD_HEADER = 8  # bytes
@@ -31,6 +34,8 @@ _HREF = re.compile(  # of a link to another file of KML
     rb"<(?:\w+:)?NetworkLink\b(?:(?!</(?:\w+:)?NetworkLink>).)*?<(?:\w+:)?href>\s*(.*?)\s*<",
     re.DOTALL,
 )
+_PROTECTED = re.compile(r"(?i)(?:wdpa|wdoecm).*[-_]shp[-_]?[012](?![0-9])")  # of Protected Planet
+_NUMBERED = re.compile(r"(gis_osm_\w+_free_)(\d+)", re.IGNORECASE)  # of Geofabrik
 _LINKS = (
     "it links to other files (NetworkLink), which are not read; save what they show as a file of "
     "its own, for example in Google Earth"
@@ -106,9 +111,17 @@ def what_is_missing(path: str, n: int) -> list[str]:
     if suffix == ".gml" and n == 0:
         return _broken(file)
     if suffix == ".kml":
-        return _linked(file)
+        return [*_linked(file), *_images(file)]
     if suffix == ".kmz":
-        return _linked_outside(file)
+        return [*_linked_outside(file), *_images(file)]
+    if suffix == ".zip":
+        return [*_images(file), *_other_parts(file)]
+    if suffix == ".shp":
+        return _other_parts(file)
+    if suffix == ".dgn":
+        return _without_end(file)
+    if suffix in (".csv", ".tsv"):
+        return _open_quotes(file)
     if suffix == ".mif":
         return _without_shapes(file, n)
     if suffix in _TILES:
@@ -159,6 +172,30 @@ def _unread_lines(file: Path, n: int) -> list[str]:
     return [f"{what} no feature that can be read (is the file whole?); left out"]
 
 
+def _without_end(file: Path) -> list[str]:
+    """Tell of a drawing of MicroStation that has no end, behind which anything may stand."""
+    content = file.read_bytes()
+    at = 0
+    while content[at : at + 2] != _DGN_END:
+        if at + 4 > len(content):
+            return ["it ends without the mark for its end (is the file whole?)"]
+        at += 4 + 2 * int.from_bytes(content[at + 2 : at + 4], "little")
+    return []
+
+
+def _open_quotes(file: Path) -> list[str]:
+    """Tell of a table that ends within a value; a text alone may have an odd number of quotes."""
+    count, last = 0, b""
+    if not is_utf8(encoding_of(file)):
+        return []
+    with file.open("rb") as opened:
+        for part in iter(lambda: opened.read(_CHUNK), b""):
+            count, last = count + part.count(b'"'), part[-1:]
+    if count % 2 == 0 or last in b"\r\n":
+        return []
+    return ["it ends within a value in quotes (is the file whole?)"]
+
+
 def _without_shapes(file: Path, n: int) -> list[str]:
     """Tell of rows of MapInfo's table of attributes for which there are no shapes."""
     table = _beside(file, ".mid")
@@ -180,6 +217,33 @@ def _broken(file: Path) -> list[str]:
         except expat.ExpatError as error:
             return [f"it is not whole ({error}): fetch it anew"]
     return []
+
+
+def _other_parts(file: Path) -> list[str]:
+    """Tell of what is published as several Shapefiles, which cannot be of any size."""
+    names = [file.stem, *(parent.name for parent in file.absolute().parents[:2])]
+    if any(map(_PROTECTED.search, names)):
+        return [
+            "by its name it is one of the three parts in which the WDPA is published; merge them, "
+            "for example with ogrmerge.py -single"
+        ]
+    if found := _NUMBERED.fullmatch(file.stem):
+        alike = (_NUMBERED.fullmatch(one.stem) for one in file.parent.glob(f"*{file.suffix}"))
+        parts = {one[2] for one in alike if one and one[1] == found[1]}
+        if len(parts) > 1:
+            return [
+                f"it is one of {len(parts):,} parts of a layer, by the names beside it; merge "
+                "them, for example with ogrmerge.py -single"
+            ]
+    return []
+
+
+def _images(file: Path) -> list[str]:
+    count = n_images(file)
+    if not count:
+        return []
+    what = counted(count, "image on the map", "images on the map")
+    return [f"{what} (GroundOverlay) {'is' if count == 1 else 'are'} left out, being no place"]
 
 
 def _linked(file: Path) -> list[str]:

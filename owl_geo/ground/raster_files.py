@@ -29,6 +29,8 @@ from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
 UNREADABLE = (RasterioError, CPLE_BaseError, ProjError, ValueError)
 _SMALL = 2048  # pixels per side of a raster that is read whole
 _WINDOW, _WINDOWS = 256, 8  # pixels per side of a window, windows per side of a larger raster
+# formats that few builds of GDAL read, by their endings
+_RARE = {".ecw": "ECW", ".sid": "MrSID", ".hdf": "HDF4"}
 _FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in vector.py
 
 
@@ -48,12 +50,37 @@ def open_layer(path: str) -> rasterio.DatasetReader:
     except UNREADABLE as error:
         raise LayerError(
             f"cannot open the raster {path}: {str(error).removesuffix('.')}",
-            remedy="open it in QGIS to see what it is, or fetch it anew",
+            remedy=advice_on_format(path),
         ) from error
     if fault:
         dataset.close()
         raise LayerError(f"{path} {fault.what}", remedy=fault.remedy)
     return dataset
+
+
+def advice_on_format(path: str) -> str:
+    """Return what to do with a file that GDAL does not open."""
+    driver = _RARE.get(Path(path).suffix.lower())
+    with rasterio.Env() as environment:
+        if driver is not None and driver not in environment.drivers():
+            return (
+                f"by its name it is of the format {driver}, which the GDAL of rasterio does not "
+                "read: make a GeoTIFF of it, for example with another program's gdal_translate"
+            )
+    return "open it in QGIS to see what it is, or fetch it anew"
+
+
+def nodata_among(path: str, values: Collection[float]) -> list[float]:
+    """Return those of some values of a raster's first band that it declares to be no data.
+
+    The values are as the header scales them. Raises LayerError where the raster cannot be opened.
+    """
+    with open_layer(path) as dataset:
+        nodata = usable_nodata(dataset.dtypes[0], dataset.nodatavals[0])
+        if nodata is None:
+            return []
+        scaled = Scaling.of(dataset, 1).values(np.array([nodata], dtype=dataset.dtypes[0]))
+    return [value for value in values if value == scaled[0]]
 
 
 def check_is_file(path: str, error: type[OwlError]) -> None:

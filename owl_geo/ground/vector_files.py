@@ -7,7 +7,6 @@ be told which columns of a CSV hold coordinates, and where in an archive the dat
 from __future__ import annotations
 
 import codecs
-import csv
 import glob
 import math
 import re
@@ -15,7 +14,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,15 +27,15 @@ from pyproj import CRS
 
 from owl_geo.disk.text_files import encoding_of, is_utf8
 from owl_geo.ground import geoparquet, whole_numbers
+from owl_geo.ground.csv_numbers import check_coordinates
 from owl_geo.ground.csv_zones import check_one_crs, columns_of_crs
+from owl_geo.ground.kml_files import with_places_alone
 from owl_geo.ground.vector_archives import in_archive, in_kmz
-from owl_geo.wording import counted
 
 _CSV = (".csv", ".tsv")
 _DBF_START = 32  # bytes
 _CHUNK = 2**20
 _LATIN = "ISO-8859-1"
-_DELIMITERS = (",", ";", "\t", "|")
 
 # GDAL's drivers
 _TOPOLOGY = "TopoJSON"
@@ -53,9 +52,9 @@ _UNTOLD = (("x", "y"),)  # degrees, or any other unit
 _COORDINATES = (*_DEGREES, *_UNTOLD, ("easting", "northing"))
 # with WKT, WKB or, as Earth Engine exports it, GeoJSON
 _WKT = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkt_geometry", ".geo")
+_UNKNOWN = ("undefined ", "nonearth")  # begin the names of CRSs of GeoPackage and MapInfo
 _SEPARATOR = re.compile(r'"?sep=.?"?\s*')  # as some programs tell it to spreadsheets
 _LONGEST_SEPARATOR = 10  # characters
-_NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*")
 _NONE = ("", "null", "none", "nan")  # as programs write that there is no value
 
 
@@ -120,9 +119,10 @@ def read(
 ) -> gpd.GeoDataFrame:
     """Read a layer, with all attributes or some, as ``pyogrio.read_dataframe`` does.
 
-    ``crs`` is that of a file that names none. Without it, the coordinates of a CSV and of TopoJSON
-    are taken for degrees where all of them can be. Moments keep the offset that the file has for
-    each. Raises what ``vector.UNREADABLE`` names.
+    ``crs`` is that of a file that names none, or a local one, as of a drawing. Without it, the
+    coordinates of a CSV, of TopoJSON and of an unknown CRS in degrees are taken for degrees where
+    all of them can be. Moments keep the offset that the file has for each. Raises what
+    ``vector.UNREADABLE`` names.
     """
     if geoparquet.is_parquet(path):
         table = geoparquet.read(path, columns, options.get("on_invalid", "raise"))
@@ -140,7 +140,7 @@ def read(
                 )
                 whole_numbers.with_exact(table, found)
             if source.is_csv and isinstance(table, gpd.GeoDataFrame):
-                _check_commas(source)
+                check_coordinates(source.path, source.columns)
                 table = _placed(table, source, crs, options)
                 _check_zones(table, source, crs, options)
             elif _lacks_crs(table) and crs is None and _info(source.path)["driver"] == _TOPOLOGY:
@@ -149,6 +149,8 @@ def read(
             elif _is_taken_for_degrees(table) and _info(source.path)["driver"] in _JSON:
                 # a file that says no CRS is in degrees, says the specification; this one is not
                 table = table.set_crs(None, allow_override=True)
+            elif isinstance(table, gpd.GeoDataFrame) and table.crs is not None:
+                table = _with_known_crs(table, crs)
     return table.set_crs(crs) if crs is not None and _lacks_crs(table) else table
 
 
@@ -158,6 +160,21 @@ def _is_taken_for_degrees(table: gpd.GeoDataFrame) -> bool:
         return False
     least = np.nanmin(np.abs(table.bounds.to_numpy()), axis=0, initial=np.inf)
     return bool((np.isfinite(least) & (least > 360)).any())
+
+
+def _with_known_crs(table: gpd.GeoDataFrame, crs: CRS | None) -> gpd.GeoDataFrame:
+    """Return a table without a CRS that says of itself that it is unknown, as GeoPackage has two.
+
+    The one in degrees gives EPSG:4326 where all coordinates can be that, and no ``crs`` is named;
+    GDAL before 3.9 writes it for layers without any. A ``crs`` stands for any that is local.
+    """
+    name = table.crs.name.casefold()
+    is_unknown = name.startswith(_UNKNOWN)
+    if is_unknown or (crs is not None and table.crs.is_engineering):
+        is_in_degrees = table.crs.is_geographic
+        table = table.set_crs(None, allow_override=True)
+        return _in_degrees(table) if is_in_degrees and crs is None else table
+    return table
 
 
 def _lacks_crs(table: gpd.GeoDataFrame) -> bool:
@@ -217,14 +234,14 @@ def _source(path: str) -> Iterator[_Source]:
         if not file.is_file():
             yield _Source(path)
         elif name.endswith(_CSV):
-            with _for_gdal(file) as copy:
-                yield _csv(copy)
+            with _for_gdal(file) as text:
+                yield _csv(text)
         elif name.endswith(".gz"):
             yield _Source(f"/vsigzip/{file.absolute()}")
-        elif name.endswith(".kmz"):
-            yield _Source(in_kmz(path))
-        elif name.endswith(".zip"):
-            yield _Source(in_archive(path))
+        elif name.endswith((".kml", ".kmz", ".zip")):
+            with with_places_alone(file) as copy:
+                where = {".kmz": in_kmz, ".zip": in_archive}.get(file.suffix.lower(), str)
+                yield _Source(where(str(copy)))
         else:
             yield _Source(path)
 
@@ -288,36 +305,6 @@ def _info(path: str, **options: Any) -> dict[str, Any]:
         return dict(pyogrio.read_info(path, encoding=_LATIN, **options))
 
 
-def _check_commas(source: _Source) -> None:
-    """Raise ValueError for a row whose coordinates are cut at a decimal comma.
-
-    Where the values are separated by commas too, the row has more of them than the header, and GDAL
-    leaves out the last ones. A text at the end, such as a note, may have commas.
-    """
-    if len(source.columns) < 2:
-        return
-    for delimiter in _DELIMITERS:
-        with (
-            Path(source.path).open(encoding="utf-8-sig", errors="replace", newline="") as file,
-            suppress(csv.Error),  # a value that is too long for Python
-        ):
-            rows = csv.reader(file, delimiter=delimiter)
-            header = [name.strip() for name in next(rows, [])]
-            at = [header.index(name) for name in map(str.strip, source.columns) if name in header]
-            if len(at) < 2:
-                continue
-            for row in rows:
-                if len(row) <= len(header) or not any(row[len(header) :]):
-                    continue
-                if _may_be_cut(row, len(header), at):
-                    raise ValueError(
-                        f"line {rows.line_num} has {counted(len(row), 'value')}, the header "
-                        f"{len(header)}: a comma within a value, such as a decimal comma or one in "
-                        "a note, needs quotes, or a file whose values are separated by semicolons"
-                    )
-            return
-
-
 def _check_zones(
     table: gpd.GeoDataFrame, source: _Source, crs: CRS | None, options: Mapping[str, Any]
 ) -> None:
@@ -332,17 +319,6 @@ def _check_zones(
             source.path, columns=names, read_geometry=False, encoding=encoding
         )
         check_one_crs(rows[names], in_crs)
-
-
-def _may_be_cut(row: list[str], n: int, at: list[int]) -> bool:
-    """Return whether a comma before the last of n columns may have moved coordinates, or cut one.
-
-    What stands behind a coordinate that is cut is a number: its other part, or the next coordinate.
-    """
-    if all("." in row[column] for column in at):
-        # they may be others than the header says; but nothing stands before the first
-        return sorted(at) != [0, 1] and all(map(_NUMBER.fullmatch, row[n - 1 :]))
-    return _NUMBER.fullmatch(row[max(at) + 1]) is not None
 
 
 def _placed(

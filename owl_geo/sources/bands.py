@@ -50,6 +50,8 @@ class Band:
     taken: datetime.date | None = None  # day of acquisition, where the file's metadata have it
     is_whole: bool = False  # its file is known not to end too early
     own_name: str = ""  # the name it had, where it has that of another scene by its order alone
+    words: str = ""  # the file's own description, whatever the name
+    told: str | None = None  # what these words make of it, where settings swap a file's bands
 
 
 COMMON_NAMES = frozenset({*SENTINEL_2.values(), "pan", "thermal"})

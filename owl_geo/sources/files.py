@@ -20,7 +20,13 @@ from owl_geo.errors import Fault, SourceError, where_instead
 from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.cut_off import cut_off, is_known_whole
 from owl_geo.ground.netcdf_places import misplaced_netcdf
-from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixels, misplaced
+from owl_geo.ground.raster_files import (
+    UNREADABLE,
+    advice_on_format,
+    check_is_file,
+    complex_pixels,
+    misplaced,
+)
 from owl_geo.ground.transformations import transformer
 from owl_geo.settings.paths import is_local
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, is_land_mask
@@ -82,23 +88,36 @@ _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
 
 
+_CLOUDS = (".las", ".laz")
+_UNPACKED = (".gz", ".bz2", ".7z", ".rar")
+
+
 def _advice(path: str) -> str:
     """Return what may be meant by a file that is not a raster."""
+    name = path.lower()
+    ending = Path(name).suffix
     if looks_like_cube(path):
         return CUBE
-    if path.lower().endswith(PARQUET):
+    if name.endswith(PARQUET):
         return TABLE
-    if path.lower().endswith(ARRAY):
+    if name.endswith(ARRAY):
         return ARRAYS
-    if ".gti." in Path(path).name.lower():
+    if ".gti." in Path(name).name:
         return f"rewrite the tile index as a GeoPackage: ogr2ogr {Path(path).stem}.gpkg {path}"
-    if path.lower().endswith(_VECTORS):
-        return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
-    if path.lower().endswith(_ARCHIVES):
-        kind = "vsizip" if path.lower().endswith(".zip") else "vsitar"
+    if name.endswith(_ARCHIVES):
+        kind = "vsizip" if ending == ".zip" else "vsitar"
         inside = path if path.startswith(f"/{kind}/") else f"/{kind}/{path}"
         return f"unpack it and name the folder, or name a raster in it: {inside}/FILE"
-    return "open it in QGIS to see what it is, or fetch it anew"
+    if name.endswith(_VECTORS) and Path(Path(name).stem).suffix != ".tif":
+        return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
+    if ending in _UNPACKED:
+        return "unpack it first"
+    if ending in _CLOUDS:
+        return "by its name it is a cloud of points: make a raster of it first"
+    bands = Path(path).with_suffix(".data")
+    if ending == ".dim" and bands.is_dir():  # of SNAP
+        return f"the bands lie in a folder beside it: name {bands}"
+    return advice_on_format(path)
 
 
 def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:
@@ -158,6 +177,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             about=words.about,
             edition=words.edition,
             description=(descriptions[i] or "").strip() if prefix else "",
+            words=(descriptions[i] or "").strip(),
             taken=words.taken,
         )
         for i in range(dataset.count)

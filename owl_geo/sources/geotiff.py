@@ -24,7 +24,7 @@ from owl_geo.sources.palettes import warn_of_palettes
 from owl_geo.sources.pixel_sizes import warn_of_mixed_pixels
 from owl_geo.sources.products.families import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
-from owl_geo.sources.same_bands import warn_of_order, warn_of_products
+from owl_geo.sources.same_bands import warn_of_order, warn_of_other_words, warn_of_products
 from owl_geo.sources.scan import SceneSummary
 from owl_geo.sources.scene_description import SceneDescription, describe_scene
 from owl_geo.sources.scene_masks import check_mask
@@ -175,6 +175,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         )
         warn_of_lost_names((n, self.scene(n).bands) for n in self.grids)
         warn_of_order((n, self.scene(n).bands) for n in self.grids)
+        warn_of_other_words((n, self.scene(n).bands) for n in self.grids)
         warn_of_products((n, self.scene(n).bands) for n in self.grids)
         warn_of_mixed_units(
             [

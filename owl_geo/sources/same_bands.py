@@ -13,7 +13,7 @@ from owl_geo.errors import SceneError, SourceError
 from owl_geo.sources.band_choice import KnownBand, NotFound, abbreviated, like_known
 from owl_geo.sources.bands import Band, sensor_of_bands, unpadded
 from owl_geo.sources.counterparts import Counterparts
-from owl_geo.sources.named_bands import naming, setting
+from owl_geo.sources.named_bands import naming, setting, taking
 from owl_geo.sources.sensors import code_in
 from owl_geo.types import EMBEDDING
 from owl_geo.wording import plural
@@ -130,6 +130,29 @@ def warn_of_order(scenes: Iterable[tuple[str, Sequence[Band]]]) -> None:
         " and so on" if len(bands) > _SHOWN else "",
         plural(others + 1, "scene"),
     )
+
+
+def warn_of_other_words(scenes: Iterable[tuple[str, Sequence[Band]]]) -> None:
+    """Say where settings, or a STAC item, have the bands of a file in another order than it has.
+
+    It is said of the first such file.
+    """
+    for name, bands in scenes:
+        other = [band for band in bands if band.told not in (None, band.common)]
+        if not other:
+            continue
+        first, *rest = (f"{band.told} {{}} {band.common}" for band in other[:_SHOWN])
+        pairs = [first.format("is taken for"), *(pair.format("for") for pair in rest)]
+        _log.warning(
+            "scene %r: the STAC item, or `names` in owl.toml, has the bands of %s in another order "
+            "than the file itself: %s%s; if the file is right, correct `names`, or name it with %s",
+            name,
+            other[0].path,
+            ", ".join(pairs),
+            " and so on" if len(other) > _SHOWN else "",
+            taking(other[0].path),
+        )
+        return
 
 
 def warn_of_products(scenes: Iterable[tuple[str, Sequence[Band]]]) -> None:

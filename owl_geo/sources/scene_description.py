@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,6 +114,7 @@ def describe_scene(
         raise SceneError(f"scene {scene.name!r} has an alpha band and no other")
     name = Path(scene.path or "").name
     bands = with_common_names(_restated(_renamed(product.bands, scene), scene), name, scene.name)
+    bands = _told_otherwise(bands, product.bands, scene)
     if embeddings and not (scene.scale or scene.offset):
         bands = with_embedding(bands, scene.name)
     positions = {(band.path, band.number) for band in product.default}
@@ -176,6 +178,36 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
     return tuple(
         replace(band, name=name, shown=None, description="")
         for band, name in zip(bands, scene.names, strict=True)
+    )
+
+
+def _told_otherwise(
+    bands: tuple[Band, ...], in_files: Sequence[Band], scene: SceneSettings
+) -> tuple[Band, ...]:
+    """Return bands that the settings name, with what their file says where these swap them.
+
+    That is where both know the same bands, but in another order. The file's words alone say no more
+    than the settings: of what is nir08 here, many say nir.
+    """
+    if not scene.names:
+        return bands
+    words = [replace(b, name=b.words or b.name, description="", shown=None) for b in in_files]
+    told = [
+        band.common if band.words and band.common else None
+        for band in with_common_names(words, scene.name)
+    ]
+    swapped: set[str] = set()
+    for path in {band.path for band in bands}:
+        pairs = [
+            (band.common, own)
+            for band, own in zip(bands, told, strict=True)
+            if band.path == path and band.common and own and band.common != own
+        ]
+        if pairs and Counter(ours for ours, _ in pairs) == Counter(own for _, own in pairs):
+            swapped.add(path)
+    return tuple(
+        replace(band, told=own) if band.path in swapped else band
+        for band, own in zip(bands, told, strict=True)
     )
 
 

@@ -23,6 +23,7 @@ from owl_geo.concepts.rasters import (
     class_shares_of_raster,
     is_scaled,
     values_there,
+    warn_of_no_data,
     warn_of_several_bands,
 )
 from owl_geo.concepts.rasters import extent as raster_extent
@@ -135,6 +136,7 @@ def _raster_shares(
     warn_of_several_bands(path, "take another out with gdal_translate -b")
     codes = [_codes(oracle.values[name], path) for name in wanted]
     flat = [code for group in codes for code in group]
+    warn_of_no_data(path, flat)
     owner = np.repeat(np.arange(len(wanted)), [len(group) for group in codes])
     shares, unknown = np.zeros((len(pool), len(wanted))), np.zeros(len(pool))
     for part in pool.scenes:

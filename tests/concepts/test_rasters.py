@@ -270,6 +270,16 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     ):
         with pytest.raises(LayerError, match=says):
             rasters.extent(str(tmp_path / name))
+    for suffix, kind in ((".sid", "MrSID"), (".ECW", "ECW"), (".hdf", "HDF4")):
+        (tmp_path / f"a{suffix}").write_text("no raster\n")
+        with rasterio.Env() as environment:
+            says = (
+                "open it in QGIS"
+                if kind in environment.drivers()
+                else f"by its name it is of the format {kind}, which the GDAL of rasterio does not"
+            )
+        with pytest.raises(LayerError, match=says):
+            rasters.extent(str(tmp_path / f"a{suffix}"))
     bare = write_raster(tmp_path / "c.tif", np.zeros((1, 9, 9), "uint8"), crs=None)
     with pytest.raises(LayerError, match="has no CRS"):
         rasters.extent(str(bare))

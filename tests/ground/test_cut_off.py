@@ -35,6 +35,42 @@ def test_an_envi_file_that_ends_too_early_is_refused(interleave: str, tmp_path: 
         open_layer(str(path))
 
 
+VRT = """<VRTDataset rasterXSize="16" rasterYSize="16"><SRS>EPSG:32632</SRS>
+<GeoTransform>500000,10,0,5000000,0,-10</GeoTransform><VRTRasterBand dataType="{dtype}" band="1">
+<SimpleSource><SourceFilename relativeToVRT="1">{name}</SourceFilename><SourceBand>1</SourceBand>
+</SimpleSource></VRTRasterBand></VRTDataset>"""
+
+
+@pytest.mark.parametrize("driver", ["ENVI", "AAIGrid", "netCDF"])
+def test_a_vrt_that_shows_a_file_which_ends_too_early_is_refused(
+    driver: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.img"
+    if driver == "AAIGrid":
+        header = "ncols 16\nnrows 16\nxllcorner 0\nyllcorner 0\ncellsize 1\n"
+        path.write_text(header + "1 2\n" * 128)
+    elif driver == "netCDF":
+        with netcdf_file(path, "w", version=2) as file:
+            for name in "yx":
+                file.createDimension(name, 16)
+            file.createVariable("a", "i2", ("y", "x"))[:] = coordinates(16, 16, 1)[0]
+    else:
+        write_raster(path, coordinates(16, 16, 1), driver=driver)
+    inner, outer = tmp_path / "a.vrt", tmp_path / "b.vrt"
+    inner.write_text(VRT.format(name="a.img", dtype="UInt16"))
+    outer.write_text(VRT.format(name="a.vrt", dtype="UInt16"))
+    for virtual in (inner, outer):
+        (band,) = read_bands(virtual)
+        assert not band.is_whole
+        open_layer(str(virtual)).close()
+    path.write_bytes(path.read_bytes()[:-100])
+    for virtual in (inner, outer):
+        with pytest.raises(SourceError, match=rf"{virtual.name} shows .*a\.img, which (has|ends)"):
+            read_bands(virtual)
+        with pytest.raises(LayerError, match=rf"{virtual.name} shows .*a\.img, which (has|ends)"):
+            open_layer(str(virtual))
+
+
 @pytest.mark.parametrize("interleave", ["pixel", "band"])
 @pytest.mark.parametrize("tiled", [True, False])
 @pytest.mark.parametrize("compress", ["none", "deflate"])

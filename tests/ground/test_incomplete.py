@@ -153,3 +153,70 @@ def test_shapes_of_mapinfo_that_are_cut_off_are_said_to_be(
     assert (
         "a.mif: it has 3 of the shapes of the 4 rows in a.mid (is the file whole?)" in caplog.text
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "said"),
+    [
+        (
+            "WDPA_Jan2024_Public_shp_0/WDPA_Jan2024_Public_shp-polygons.shp",
+            "",
+            "of the three parts",
+        ),
+        ("WDPA_WDOECM_Jan2024_Public_BRA_shp_1.zip", "", "of the three parts"),
+        ("WDPA_WDOECM_Jan2024_Public_BRA_shp/a_2/x-points.shp", "", ""),
+        ("wdpa_merged.shp", "", ""),
+        ("WDPA_2019.shp", "", ""),
+        ("gis_osm_buildings_a_free_1.shp", "gis_osm_buildings_a_free_2.shp", "one of 2 parts"),
+        ("gis_osm_buildings_a_free_1.shp", "gis_osm_landuse_a_free_2.shp", ""),
+        ("sites_1.shp", "sites_2.shp", ""),
+    ],
+)
+def test_what_is_published_in_parts(
+    name: str, beside: str, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".zip":
+        FRAME.to_file(tmp_path / "a.shp")
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted(tmp_path.glob("a.???")):
+                archive.write(file, file.name)
+    else:
+        FRAME.to_file(path)
+    if beside:
+        FRAME.to_file(tmp_path / beside)
+    assert len(read_table(str(path))) == 4
+    assert said in caplog.text and bool(caplog.text) == bool(said)
+
+
+def test_a_drawing_without_its_end_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.dgn"
+    FRAME[["geometry"]].to_file(path, driver="DGN")
+    whole = path.read_bytes()
+    for behind in (b"", bytes(100)):  # programs fill up their last block
+        path.write_bytes(whole + behind)
+        assert len(read_table(str(path))) == 4
+    assert caplog.text == ""
+    path.write_bytes(whole[:-100])
+    assert len(read_table(str(path))) < 4
+    assert "a.dgn: it ends without the mark for its end (is the file whole?)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ('"POINT (9 45)",a\n"POINT (9 46)",b\n"POINT (9 4', True),
+        ('"POINT (9 45)",a\n"POINT (9 46)",b\n', False),
+        ('"POINT (9 45)",a\n"POINT (9 46)","5"" pipe"', False),
+        ('"POINT (9 45)",a\n"POINT (9 46)",5" pipe\n', False),
+    ],
+)
+def test_a_table_that_ends_within_a_value_is_said(
+    rows: str, said: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.csv").write_text(f"WKT,note\n{rows}")
+    assert len(read_table(str(tmp_path / "a.csv"))) >= 2
+    assert ("a.csv: it ends within a value in quotes" in caplog.text) == said

@@ -53,6 +53,29 @@ def test_what_is_no_scene_is_refused_in_one_line(name: str, owl: Owl) -> None:
     assert str(path) in owl.init(path).refusal()
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.tar.gz", "unpack it and name the folder, or name a raster in it: /vsitar/"),
+        ("a.tif.gz", "unpack it first"),
+        ("a.7z", "unpack it first"),
+        ("a.geojson.gz", "by its name it is a vector layer"),
+        ("a.las", "by its name it is a cloud of points: make a raster of it first"),
+        (
+            "a.sid",
+            "by its name it is of the format MrSID, which the GDAL of rasterio does not read",
+        ),
+        ("a.dim", "the bands lie in a folder beside it: name {folder}/a.data"),
+        ("b.dim", "open it in QGIS to see what it is"),
+    ],
+)
+def test_what_may_be_meant_by_a_file_is_said(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.data").mkdir()
+    (tmp_path / name).write_bytes(b"no raster")
+    with pytest.raises(SourceError, match=said.format(folder=tmp_path)):
+        GeoTiffSource(tmp_path / name)
+
+
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.2, 0.5, 0.9, 0.99])
 def test_a_scene_that_was_cut_off_is_refused_wherever_it_ends(share: float, owl: Owl) -> None:
     path = write_raster(owl.folder / "scene.tif", PIXELS)

@@ -228,6 +228,52 @@ def test_each_band_of_a_file_has_its_own(tmp_path: Path) -> None:
     assert patch[:, 0, 0].tolist() == [50, 100]
 
 
+NAMES = ("blue", "green", "red", "nir")
+
+
+@pytest.mark.parametrize(
+    ("in_file", "bands", "said"),
+    [
+        (
+            ("nir", "red", "green", "blue"),
+            (),
+            "nir is taken for blue, red for green, green for red, blue for nir; if the file",
+        ),
+        (("nir", "red", "green", "blue"), ("red",), "green is taken for red; if the file"),
+        (("B8", "B4", "B3", "B2"), (), "nir is taken for blue, red for green"),
+        (NAMES, (), None),
+        (("B2", "B3", "B4", "B8A"), (), None),  # nir08 here, and nir for many
+        (("", "", "", ""), (), None),
+        (("nir", "", "", "blue"), (), "nir is taken for blue, blue for nir; if the file"),
+    ],
+)
+def test_bands_in_another_order_than_the_file_has_are_said(
+    in_file: tuple[str, ...],
+    bands: tuple[str, ...],
+    said: str | None,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Programs list bands of an item by name or wavelength, whatever their order in the file."""
+    values = np.arange(1, 5, dtype="uint16")[:, None, None] * np.ones((1, 32, 32), "uint16")
+    path = write_raster(tmp_path / "S2_x.tif", values, descriptions=in_file)
+    stated = [{"name": name, "common_name": name} for name in NAMES]
+    asset = {"href": "S2_x.tif", "type": "image/tiff", "roles": ["data"], "eo:bands": stated}
+    item = {"type": "Feature", "id": "S2_x", "assets": {"data": asset}, "properties": {}}
+    (tmp_path / "i.json").write_text(json.dumps(item), encoding="utf-8")
+    scenes = find_scenes([str(tmp_path / "i.json")], bands=bands).scenes
+    source = GeoTiffSource(scenes, bands=bands, patch_size=16)
+    source.check_bands()
+    if said is None:
+        assert caplog.text == ""
+    else:
+        assert "'S2_x': the STAC item, or `names` in owl.toml, has the bands of" in caplog.text
+        assert said in caplog.text
+    caplog.clear()
+    GeoTiffSource(path, patch_size=16).check_bands()  # whose names are its own
+    assert caplog.text == ""
+
+
 def test_two_assets_of_one_file_are_refused(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "stack.tif", np.ones((3, 32, 32), "uint16"))
     data = {"href": "stack.tif", "type": "image/tiff; application=geotiff", "roles": ["data"]}

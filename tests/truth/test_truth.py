@@ -352,6 +352,30 @@ def test_a_class_raster_of_several_bands_is_told(tmp_path, caplog) -> None:
         assert ("has 2 bands (1, 2), of which only the first counts" in caplog.text) == warns
 
 
+def test_a_class_that_is_declared_to_be_no_data_is_told(tmp_path, caplog) -> None:
+    transform = rasterio.Affine(10.0, 0.0, 5e5, 0.0, -10.0, 5e6)
+    options = {"driver": "GTiff", "dtype": "uint8", "crs": "EPSG:32632", "transform": transform}
+    path = str(tmp_path / "classes.tif")
+    values = np.full((1, 40, 60), 7, dtype=np.uint8)
+    values[..., 30:] = 1
+    for nodata, scale, meant, warns in (
+        (1, 1.0, ["1", "7"], True),
+        (1, 1.0, ["7"], False),
+        (None, 1.0, ["1", "7"], False),
+        (1, 0.5, ["0.5", "3.5"], True),
+    ):
+        with rasterio.open(
+            path, "w", height=40, width=60, count=1, nodata=nodata, **options
+        ) as dataset:
+            dataset.write(values)
+            dataset.scales = (scale,)
+        caplog.clear()
+        labels({"path": path, "values": {"present": meant}})
+        said = f"classes.tif: {scale:g} is its value for no data, so no pixel counts as that"
+        assert (said in caplog.text) == warns
+        assert ("no data" in caplog.text) == warns
+
+
 def test_a_truth_that_cannot_serve(tmp_path) -> None:
     with pytest.raises(LayerError, match="does not exist"):
         labels({"path": str(tmp_path / "missing.gpkg")})

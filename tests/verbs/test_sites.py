@@ -281,6 +281,16 @@ def test_a_raster_of_classes_answers_what_its_values_cover(
     assert (again.new, again.unchanged) == (0, 3)
 
 
+def test_a_value_that_a_raster_has_for_no_data_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, path = made(tmp_path), classes(tmp_path / "c.tif")
+    import_answers(run, path, annotator="ben", values={"0": "absent"})
+    assert caplog.text == ""
+    import_answers(run, path, annotator="ben", values={"9": "present", "0": "absent"})
+    assert "c.tif: 9 is its value for no data, so no pixel counts as that" in caplog.text
+
+
 def test_a_raster_in_another_crs_and_partly_beyond(tmp_path: Path) -> None:
     run = made(tmp_path)
     # fine pixels in degrees, over the lower right of the scene and far beyond it

@@ -42,6 +42,7 @@ _IMAGE = re.compile(r"_(B\d\d|B8A)(?:_(\d\d)m)?\.jp2", re.IGNORECASE)
 _BAND = re.compile(r"(?:L2A_)?T\d\d[A-Z]{3}_\d{8}T\d{6}_(?:B\d\d|B8A)(?:_\d\dm)?", re.IGNORECASE)
 _SCL = re.compile(r"_SCL_(\d\d)m\.jp2", re.IGNORECASE)
 _WITH_OFFSETS = 4.0  # the first processing baseline that has them
+_SENTINEL_1 = ("S1A_", "S1B_", "S1C_", "S1D_")
 _DEPTH = 4  # GRANULE/L2A_.../IMG_DATA/R10m
 
 
@@ -105,6 +106,11 @@ def _metadata_in(folder: Path) -> Path:
     if files := sorted(folder.glob("MTD_MSIL*.xml")):
         return files[0]
     inside = [one for one in sorted(folder.glob("*.SAFE")) if _is_sentinel2(one)]  # unpacked twice
+    if not inside and folder.name.upper().startswith(_SENTINEL_1):
+        raise SourceError(
+            f"{folder} is a product of Sentinel-1, whose images do not lie on a grid of the map",
+            remedy="correct its terrain, for example with SNAP, or fetch an RTC product of it",
+        )
     raise SourceError(
         f"{folder} has no MTD_MSIL1C.xml or MTD_MSIL2A.xml: not a whole product",
         remedy=f"did you mean {str(inside[0])!r}?" if inside else "",

@@ -13,7 +13,7 @@ from owl_geo.sources.editions import check_editions
 from owl_geo.sources.embeddings import warn_of_lost_names
 from owl_geo.sources.named_bands import of_view
 from owl_geo.sources.palettes import warn_of_palettes
-from owl_geo.sources.same_bands import warn_of_order, warn_of_products
+from owl_geo.sources.same_bands import warn_of_order, warn_of_other_words, warn_of_products
 from owl_geo.sources.scene_masks import check_mask
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.units import warn_of_large_scales, warn_of_mixed_units
@@ -88,6 +88,7 @@ def check_views(views: Sequence[View]) -> None:
         check_editions([(scene.name, scene.bands) for scene in view.scenes])
         warn_of_lost_names((scene.name, scene.bands) for scene in view.scenes)
         warn_of_order((scene.name, scene.bands) for scene in view.scenes)
+        warn_of_other_words((scene.name, scene.bands) for scene in view.scenes)
         warn_of_products((scene.name, scene.bands) for scene in view.scenes)
         warn_of_mixed_units(scene.units for scene in view.scenes)
 

@@ -8,7 +8,7 @@ import numpy as np
 from pyproj.exceptions import ProjError
 
 from owl_geo.concepts.pool import Pool
-from owl_geo.concepts.rasters import values_there
+from owl_geo.concepts.rasters import values_there, warn_of_no_data
 from owl_geo.concepts.sites import locate_classes
 from owl_geo.errors import ConfigError, LayerError
 from owl_geo.ground.raster_files import band_names, tells_missing
@@ -41,6 +41,8 @@ def classes_of_raster(run: Run, path: str, options: AsSites) -> tuple[Found, Pla
         values = {str(number): name for number, name in enumerate(classes)}
     labels = list(dict.fromkeys(values.values()))
     numbers = [[_number(path, v) for v, of in values.items() if of == label] for label in labels]
+    if options.values is not None:
+        warn_of_no_data(path, [code for of_label in numbers for code in of_label])
     pool = Pool.of(run.index.windows)
     try:
         found = locate_classes(path, numbers, pool, share=share)

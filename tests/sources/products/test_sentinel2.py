@@ -142,6 +142,13 @@ def test_a_sentinel2_product_in_a_folder_of_its_name_is_named(tmp_path: Path) ->
         GeoTiffSource(outside)
 
 
+def test_a_product_of_sentinel1_says_what_to_do(tmp_path: Path) -> None:
+    folder = tmp_path / "S1A_IW_GRDH_1SDV_20230616T053629_20230616T053654_048989_05E441_1234.SAFE"
+    (folder / "measurement").mkdir(parents=True)
+    with pytest.raises(SourceError, match=r"is a product of Sentinel-1, .*; correct its terrain"):
+        GeoTiffSource(folder)
+
+
 def _rewrite(safe: Path, old: str, new: str) -> None:
     metadata = safe / "MTD_MSIL2A.xml"
     text = metadata.read_text(encoding="utf-8")

@@ -1,0 +1,110 @@
+"""KML and KMZ of which GDAL would read something else than their places.
+
+It takes the outlines of images that lie on the map (GroundOverlay) for polygons, and tells them
+apart by nothing that is always there. Of several folders or places that stand side by side at the
+top, without the one document that the format wants, it reads the last alone.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from xml.parsers import expat
+
+_IMAGE = re.compile(rb"<((?:\w+:)?)GroundOverlay\b.*?</\1GroundOverlay\s*>", re.DOTALL)
+_FEATURES = ("Document", "Folder", "Placemark", "NetworkLink")
+_FIRST = re.compile(rb"<(?:\w+:)?(Document|Folder|Placemark|NetworkLink)\b")
+_DOCUMENT = re.compile(rb"<(?:\w+:)?Document\b")
+_ROOT = re.compile(rb"<((?:\w+:)?)kml\b[^>]*>")
+_ARCHIVES = (".kmz", ".zip")
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp")
+
+
+def n_images(file: Path) -> int:
+    """Return how many images lie on the map in a file of KML, or in those of an archive.
+
+    None in any other file. Raises OSError.
+    """
+    return sum(len(_IMAGE.findall(text)) for text in _texts(file).values())
+
+
+@contextmanager
+def with_places_alone(file: Path) -> Iterator[Path]:
+    """Give a vector file as it is, or a copy of it of which GDAL reads all places and no images.
+
+    Raises OSError.
+    """
+    texts = _texts(file)
+    mended = {name: _in_one_document(_IMAGE.sub(b"", text)) for name, text in texts.items()}
+    if mended == texts:
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name  # GDAL may call a layer as the file is called
+        if _is_archive(file):
+            with zipfile.ZipFile(file) as archive, zipfile.ZipFile(copy, "w") as slimmer:
+                for name in archive.namelist():
+                    if not name.lower().endswith(_PICTURES):
+                        text = mended.get(name)
+                        slimmer.writestr(name, archive.read(name) if text is None else text)
+        else:
+            copy.write_bytes(mended[file.name])
+        yield copy
+
+
+def _texts(file: Path) -> dict[str, bytes]:
+    """Return the text of each KML, by its name."""
+    if file.suffix.lower() == ".kml":
+        return {file.name: file.read_bytes()}
+    if not _is_archive(file):
+        return {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = [name for name in archive.namelist() if name.lower().endswith(".kml")]
+            return {name: archive.read(name) for name in names}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):  # whoever opens it says so
+        return {}
+
+
+def _is_archive(file: Path) -> bool:
+    return file.suffix.lower() in _ARCHIVES
+
+
+def _in_one_document(text: bytes) -> bytes:
+    """Return KML with what stands side by side at its top in a document, as is usual."""
+    first = _FIRST.search(text)
+    if first is None or (first[1] == b"Document" and len(_DOCUMENT.findall(text)) == 1):
+        return text
+    root = _ROOT.search(text)
+    if root is None or _n_at_top(text) < 2:
+        return text
+    end = text.rindex(b"</" + root[1] + b"kml")
+    inside = text[root.end() : end]
+    begin, close = b"<" + root[1] + b"Document>", b"</" + root[1] + b"Document>"
+    return text[: root.end()] + begin + inside + close + text[end:]
+
+
+def _n_at_top(text: bytes) -> int:
+    """Return how many features are children of the root; 0 of what is no whole XML."""
+    depth = count = 0
+
+    def start(name: str, _: dict[str, str]) -> None:
+        nonlocal depth, count
+        count += depth == 1 and name.rpartition(":")[2] in _FEATURES
+        depth += 1
+
+    def end(_: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        parser.Parse(text, True)
+    except expat.ExpatError:
+        return 0
+    return count
