@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from qgis.core import (
     QgsProcessing,
@@ -23,11 +24,22 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorLayer,
+    QgsRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QProcess
 
-from .core import environment, error_line, not_found
+from .core import (
+    environment,
+    error_line,
+    not_found,
+    not_owl_geo,
+    progress_line,
+    share_of,
+    stopped,
+    without_progress,
+)
 from .predictions import PATCHES, PROBABILITY
+from .run_folder import SETTINGS_FILE
 from .settings import PluginSettings
 
 translate = QCoreApplication.translate
@@ -36,6 +48,13 @@ _POLL_MS = 200
 _FOLDER = QgsProcessingParameterFile.Behavior.Folder
 _AS_IT_IS = ["gpkg", "shp", "geojson", "fgb"]  # layers of other formats are exported first
 _SOME_FAILED = 3  # exit code of owl-geo predict: finished, some scenes left out
+
+
+class _Done(NamedTuple):
+    """What a command printed, without empty lines, and how it ended."""
+
+    lines: list[str]
+    exit_code: int
 
 
 class _Command(QgsProcessingAlgorithm):
@@ -47,9 +66,18 @@ class _Command(QgsProcessingAlgorithm):
     def _text(self, name: str, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         return self.parameterAsString(parameters, name, context).strip()
 
+    def _path(self, name: str, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        """Return a path that has to be given: owl-geo takes none for the folder that it is in."""
+        path = self._text(name, parameters, context)
+        if not path:
+            title = self.parameterDefinition(name).description()
+            message = translate("OwlGeo", "{name} is missing")
+            raise QgsProcessingException(message.format(name=title))
+        return path
+
     def _run(
         self, arguments: list[str], feedback: QgsProcessingFeedback, good: Sequence[int] = (0,)
-    ) -> str:
+    ) -> _Done:
         """Return what owl-geo printed; raises QgsProcessingException with its error line.
 
         ``good`` are the exit codes that do not mean an error.
@@ -59,27 +87,42 @@ class _Command(QgsProcessingAlgorithm):
             raise QgsProcessingException(not_found())
         process = QProcess()
         process.setProcessEnvironment(environment())
-        feedback.pushCommandInfo(" ".join(["owl-geo", *arguments]))
+        feedback.pushCommandInfo(shlex.join(["owl-geo", *arguments]))
         process.start(program, arguments)
         if not process.waitForStarted():
             raise QgsProcessingException(f"{program}: {process.errorString()}")
-        while not process.waitForFinished(_POLL_MS):
-            if feedback.isCanceled():
-                process.kill()
-                process.waitForFinished()
-                raise QgsProcessingException(
-                    translate("OwlGeo", "stopped; start it again to continue")
-                )
+        errors = self._wait(process, feedback)
         output = bytes(process.readAllStandardOutput()).decode("utf-8", "replace")
-        errors = bytes(process.readAllStandardError()).decode("utf-8", "replace")
         for line in output.splitlines():
             feedback.pushInfo(line)
         crashed = process.exitStatus() != QProcess.ExitStatus.NormalExit
         if crashed or process.exitCode() not in good:
             raise QgsProcessingException(error_line(program, errors, process.exitCode(), crashed))
-        for line in errors.splitlines():
+        for line in without_progress(errors):
             feedback.pushWarning(line)
-        return output
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        return _Done(lines, process.exitCode())
+
+    def _wait(self, process: QProcess, feedback: QgsProcessingFeedback) -> str:
+        """Show how far the work is until it ends; return what went to standard error."""
+        errors, shown = b"", ""
+        while process.state() != QProcess.ProcessState.NotRunning:
+            process.waitForFinished(_POLL_MS)
+            errors += bytes(process.readAllStandardError())
+            line = progress_line(errors.decode("utf-8", "replace"))
+            if line != shown:
+                shown = line
+                feedback.setProgressText(line)
+                feedback.setProgress(share_of(line))
+            if feedback.isCanceled() and process.state() != QProcess.ProcessState.NotRunning:
+                process.kill()
+                process.waitForFinished()
+                raise QgsProcessingException(stopped())
+        return errors.decode("utf-8", "replace")
+
+    def _refuse(self, command: str) -> QgsProcessingException:
+        """Return what to raise where a program ended well without doing what owl-geo does."""
+        return QgsProcessingException(not_owl_geo(str(PluginSettings().executable), command))
 
 
 class CreateRun(_Command):
@@ -162,9 +205,8 @@ class CreateRun(_Command):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        run = self._text("RUN", parameters, context)
-        layers = self.parameterAsLayerList(parameters, "SCENES", context)
-        scenes = [layer.source() for layer in layers]
+        run = self._path("RUN", parameters, context)
+        scenes = self._scenes(parameters, context)
         folder = self._text("SCENE_FOLDER", parameters, context)
         if folder:
             scenes.append(folder)
@@ -183,7 +225,29 @@ class CreateRun(_Command):
                 arguments += [f"--{name.lower().replace('_', '-')}", str(number)]
         arguments += self._examples(parameters, context, feedback)
         self._run(arguments, feedback)
+        if not (Path(run) / SETTINGS_FILE).is_file():
+            raise self._refuse("init")
         return {"RUN": run}
+
+    def _scenes(self, parameters: dict[str, Any], context: QgsProcessingContext) -> list[str]:
+        """Return the files of the raster layers; QGIS would leave out what it cannot open."""
+        given = parameters.get("SCENES")
+        if given in (None, ""):
+            return []
+        scenes: list[str] = []
+        for one in given if isinstance(given, (list, tuple)) else [given]:
+            name = "SCENES"
+            layers = self.parameterAsLayerList({name: [one]}, name, context)
+            files = [layer for layer in layers if _is_file(layer)]
+            if not files or len(files) < len(layers):
+                message = translate(
+                    "OwlGeo", "{layer} is not a raster that GDAL opens; choose another, or leave it out"
+                )
+                shown = one.name() if hasattr(one, "name") else one
+                raise QgsProcessingException(message.format(layer=shown))
+            # how QGIS opens a file is no part of its name
+            scenes += [layer.source().split("|option:")[0] for layer in files]
+        return scenes
 
     def _examples(
         self,
@@ -204,6 +268,12 @@ class CreateRun(_Command):
         return ["--examples", f"{path}|layername={name}" if name else path]
 
 
+def _is_file(layer: object) -> bool:
+    return (
+        isinstance(layer, QgsRasterLayer) and layer.isValid() and layer.providerType() == "gdal"
+    )
+
+
 def _add_run(algorithm: QgsProcessingAlgorithm) -> None:
     algorithm.addParameter(
         QgsProcessingParameterFile("RUN", translate("OwlGeo", "Run folder"), behavior=_FOLDER)
@@ -222,9 +292,9 @@ class NextBatch(_Command):
     def shortHelpString(self) -> str:
         return translate(
             "OwlGeo",
-            "Learns from the answers in a run and writes the next batch to label. If the last "
-            "batch has no answers yet, it is returned again. If a batch is divided among a team, "
-            "the log lists every part, and the output is the last one.",
+            "Learns from the answers in a run and writes the next batch to label. If no answer to the "
+            "last batch was taken in yet (Ingest answers), it is returned again. If a batch is "
+            "divided among a team, the log lists every part, and the output is the last one.",
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -237,8 +307,10 @@ class NextBatch(_Command):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        output = self._run(["query", self._text("RUN", parameters, context)], feedback)
-        return {"BATCH": output.strip().splitlines()[-1]}
+        done = self._run(["query", self._path("RUN", parameters, context)], feedback)
+        if not done.lines or not Path(done.lines[-1]).is_file():
+            raise self._refuse("query")
+        return {"BATCH": done.lines[-1]}
 
 
 class Ingest(_Command):
@@ -254,7 +326,8 @@ class Ingest(_Command):
         return translate(
             "OwlGeo",
             "Checks the answers in a labelled batch and stores them in the run. Ingesting the "
-            "same file twice changes nothing.",
+            "same file twice changes nothing. In a model, give the run folder that this returns to "
+            "Next batch, which then waits for the answers.",
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -265,6 +338,8 @@ class Ingest(_Command):
             )
         )
         self.addOutput(QgsProcessingOutputString("SUMMARY", translate("OwlGeo", "Answers")))
+        # in a model, what takes the run from here comes after the answers
+        self.addOutput(QgsProcessingOutputFolder("RUN", translate("OwlGeo", "Run folder")))
 
     def processAlgorithm(
         self,
@@ -272,9 +347,11 @@ class Ingest(_Command):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        run, batch = (self._text(name, parameters, context) for name in ("RUN", "BATCH"))
-        output = self._run(["ingest", run, batch], feedback)
-        return {"RUN": run, "SUMMARY": output.strip().splitlines()[0]}
+        run, batch = (self._path(name, parameters, context) for name in ("RUN", "BATCH"))
+        done = self._run(["ingest", run, batch], feedback)
+        if not done.lines:
+            raise self._refuse("ingest")
+        return {"RUN": run, "SUMMARY": done.lines[0]}
 
 
 class Predict(_Command):
@@ -320,13 +397,15 @@ class Predict(_Command):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        arguments = ["predict", self._text("RUN", parameters, context)]
+        arguments = ["predict", self._path("RUN", parameters, context)]
         arguments += ["--top", str(self.parameterAsInt(parameters, "TOP", context))]
         skips = self.parameterAsBool(parameters, "SKIP", context)
         arguments += ["--on-error", "skip" if skips else "fail"]
-        lines = self._run(arguments, feedback, good=(0, _SOME_FAILED)).splitlines()
-        made = {Path(line).name: line for line in lines}
+        done = self._run(arguments, feedback, good=(0, _SOME_FAILED))
+        made = {Path(line).name: line for line in done.lines}
         if PROBABILITY not in made or PATCHES not in made:
+            if done.exit_code != _SOME_FAILED:
+                raise self._refuse("predict")
             raise QgsProcessingException(translate("OwlGeo", "no scene could be read"))
         if self.parameterAsBool(parameters, "LOAD", context):
             # the layer to be drawn on top comes last

@@ -12,7 +12,7 @@ translate = QCoreApplication.translate
 # QGIS sets these for its own Python, GDAL and PROJ; they break another Python
 _OF_QGIS = ("PYTHONHOME", "PYTHONPATH", "GDAL_DATA", "GDAL_DRIVER_PATH", "PROJ_LIB", "PROJ_DATA")
 _STOPPED = (130, 143)  # exit codes after an interruption
-_PROGRESS = re.compile(r"[^:]+: [\d,]+ of [\d,]+ \(\d+ ?%\)")  # how owl-geo reports its progress
+_PROGRESS = re.compile(r"[^:]+: [\d,]+ of [\d,]+ \((\d+) ?%\)")  # how owl-geo reports its progress
 
 
 def environment() -> QProcessEnvironment:
@@ -46,8 +46,7 @@ def error_line(program: str, stderr: str, exit_code: int, crashed: bool = False)
             "{program} was killed, perhaps for lack of memory; start it again to continue",
         )
         return message.format(program=program)
-    lines = [line.strip() for line in re.split(r"[\r\n]+", stderr) if line.strip()]
-    said = [line for line in lines if not _PROGRESS.match(line)]
+    said = without_progress(stderr)
     says = said[-1] if said else translate("OwlGeo", "exit code {code}").format(code=exit_code)
     if exit_code in _STOPPED:
         return says
@@ -63,6 +62,27 @@ def progress_line(stderr: str) -> str:
     whole = stderr[: max(stderr.rfind("\n"), stderr.rfind("\r")) + 1]
     lines = [line.strip() for line in re.split(r"[\r\n]+", whole)]
     return next((line for line in reversed(lines) if _PROGRESS.match(line)), "")
+
+
+def share_of(line: str) -> float:
+    """Return how many per cent of its work a progress line tells to be done; 0 of no such line."""
+    found = _PROGRESS.match(line)
+    return float(found[1]) if found else 0.0
+
+
+def without_progress(stderr: str) -> list[str]:
+    """Return the lines of standard error that are not progress."""
+    lines = [line.strip() for line in re.split(r"[\r\n]+", stderr) if line.strip()]
+    return [line for line in lines if not _PROGRESS.match(line)]
+
+
+def not_owl_geo(program: str, command: str) -> str:
+    """Return what to say of a program that ends well, but does not do what owl-geo does."""
+    message = translate(
+        "OwlGeo",
+        "{program} {command} did not do what owl-geo does; choose another program in Settings",
+    )
+    return message.format(program=program, command=command)
 
 
 def not_found() -> str:
