@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -225,7 +226,7 @@ class CreateRun(_Command):
                 arguments += [f"--{name.lower().replace('_', '-')}", str(number)]
         arguments += self._examples(parameters, context, feedback)
         self._run(arguments, feedback)
-        if not (Path(run) / SETTINGS_FILE).is_file():
+        if not _is_there(Path(run) / SETTINGS_FILE):
             raise self._refuse("init")
         return {"RUN": run}
 
@@ -241,7 +242,8 @@ class CreateRun(_Command):
             files = [layer for layer in layers if _is_file(layer)]
             if not files or len(files) < len(layers):
                 message = translate(
-                    "OwlGeo", "{layer} is not a raster that GDAL opens; choose another, or leave it out"
+                    "OwlGeo",
+                    "{layer} is not a raster that GDAL opens; choose another, or leave it out",
                 )
                 shown = one.name() if hasattr(one, "name") else one
                 raise QgsProcessingException(message.format(layer=shown))
@@ -268,10 +270,14 @@ class CreateRun(_Command):
         return ["--examples", f"{path}|layername={name}" if name else path]
 
 
+def _is_there(path: Path) -> bool:
+    with suppress(OSError):  # a name that is none, or a share that has gone since
+        return path.is_file()
+    return False
+
+
 def _is_file(layer: object) -> bool:
-    return (
-        isinstance(layer, QgsRasterLayer) and layer.isValid() and layer.providerType() == "gdal"
-    )
+    return isinstance(layer, QgsRasterLayer) and layer.isValid() and layer.providerType() == "gdal"
 
 
 def _add_run(algorithm: QgsProcessingAlgorithm) -> None:
@@ -308,7 +314,7 @@ class NextBatch(_Command):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         done = self._run(["query", self._path("RUN", parameters, context)], feedback)
-        if not done.lines or not Path(done.lines[-1]).is_file():
+        if not done.lines or not _is_there(Path(done.lines[-1])):
             raise self._refuse("query")
         return {"BATCH": done.lines[-1]}
 

@@ -150,6 +150,7 @@ class Labelling(QObject):
         self.take_comment()
         self.n_given += 1
         patch = self.session.answer(label)
+        self._offers.answered(patch.fid)
         self.stores.write(patch)
         advanced = self._settings.auto_advance and self._go_on(patch)
         self._show(move=advanced)
@@ -346,6 +347,7 @@ class Labelling(QObject):
 
     def _rewrite(self, patch: Patch | None) -> None:
         if patch is not None:
+            self._offers.answered(patch.fid)
             self.stores.write(patch)
             self._show(move=True)
 
@@ -379,12 +381,19 @@ class Labelling(QObject):
     def _take(self, patch: Patch) -> None:
         """Hold the patch that is shown, and release the previous one if it was left unanswered."""
         before, self._shown = self._shown, patch
-        if before is not None and before is not patch and before.answer.label is None:
-            self.store.let_go(before.fid)
+        if before is not None and before is not patch:
+            self._offers.left(before.fid)
+            if before.answer.label is None:
+                self.store.let_go(before.fid)
         reason = self.store.hold(patch.fid) if patch.answer.label is None else ""
         if reason:
-            take_over = self.tr("Take over")
-            self._offers.make(patch.fid, reason, take_over, lambda: self.take_over(patch.fid, None))
+            self._offers.make(
+                patch.fid,
+                reason,
+                self.tr("Take over"),
+                lambda: self.take_over(patch.fid, None),
+                while_shown=True,
+            )
 
     def _on_saved(self, fid: int) -> None:
         self.map.redraw()

@@ -55,6 +55,7 @@ class Lingering(QObject):
             if not store.is_in_place:
                 self._rescue(store)
                 continue
+            self._messages.clear(_key(store))  # whoever has them says what keeps them waiting
             self._stores.remove(store)  # first: the last of its answers may be written right now
             left += store.give_up()
             given.update(store.given_by_row)
@@ -67,7 +68,7 @@ class Lingering(QObject):
         for store in list(self._stores):
             if not store.close():
                 store.give_up()
-                rescue(store, self._messages)
+                rescue(store, self._messages, is_last=True)
             store.deleteLater()
         self._stores.clear()
 
@@ -89,20 +90,29 @@ class Lingering(QObject):
         if store not in self._stores or not store.close():
             return
         self._stores.remove(store)
+        self._messages.clear(_key(store))
         if not store.n_lost:
             text = self.tr("{path} can be written again; all answers are saved")
             self._messages.good(text.format(path=store.path))
         store.deleteLater()
 
 
-def rescue(store: FileStore, messages: Messages) -> bool:
-    """Save a batch with the answers of this sitting as a new file, and say where, or why not."""
+def rescue(store: FileStore, messages: Messages, is_last: bool = False) -> bool:
+    """Save a batch with the answers of this sitting as a new file, and say where, or why not.
+
+    ``is_last`` is whether they will not be saved otherwise.
+    """
     try:
         path = rescue_answers(store.batch, store.given_by_row, store.rows)
     except Problem as problem:
-        messages.fail(str(problem))
+        messages.fail(str(problem), key="" if is_last else _key(store))
         return False
+    messages.clear(_key(store))
     store.forget()
     message = store.tr("the batch with your answers was saved as {path}; owl-geo ingest accepts it")
-    messages.good(message.format(path=path))
+    messages.good(message.format(path=path), stays=True)
     return True
+
+
+def _key(store: FileStore) -> str:
+    return f"waiting {store.path}"

@@ -22,9 +22,9 @@ class Messages:
         self._kept: dict[str, QgsMessageBarItem] = {}
         self._with_button: list[QgsMessageBarItem] = []
 
-    def good(self, text: str) -> None:
-        """Say that something worked out."""
-        self._push(text, Qgis.MessageLevel.Success, _GOOD_SECONDS)
+    def good(self, text: str, stays: bool = False) -> None:
+        """Say that something worked out; what is to be read in any case stays until closed."""
+        self._push(text, Qgis.MessageLevel.Success, 0 if stays else _GOOD_SECONDS)
 
     def warn(
         self,
@@ -48,7 +48,10 @@ class Messages:
         action: str | None = None,
         call: Callable[[], None] | None = None,
     ) -> None:
-        """Say what went wrong; stays until it is closed, or until another has its ``key``."""
+        """Say what went wrong; stays until it is closed, or until ``clear`` or another of its key.
+
+        Without a ``key``, it is about something that nobody can bring back.
+        """
         self._push(text, Qgis.MessageLevel.Critical, 0, key, action, call)
 
     def clear(self, key: str) -> None:
@@ -57,10 +60,11 @@ class Messages:
         self._pop(item)
 
     def close(self) -> None:
-        """Take away what has a button: nobody will be there to do what it says."""
-        for item in self._with_button:
+        """Take away what has a button or a key: nobody will be there to do what it says."""
+        for item in (*self._with_button, *self._kept.values()):
             self._pop(item)
         self._with_button.clear()
+        self._kept.clear()
 
     def _push(
         self,

@@ -12,17 +12,31 @@ class Offers:
 
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
-        self._keys: set[str] = set()
+        self._offered: dict[int, bool] = {}  # patches, and whether it ends with their being shown
         self._may_offer = True
 
-    def make(self, fid: int, text: str, action: str, call: Callable[[], None]) -> None:
-        """Say something of a patch, with a button that is there until ``take_back``."""
+    def make(
+        self, fid: int, text: str, action: str, call: Callable[[], None], while_shown: bool = False
+    ) -> None:
+        """Say something of a patch, with a button that is there until the patch is answered anew.
+
+        ``while_shown`` is whether it means nothing any more once another patch is shown.
+        """
         if not self._may_offer:
             self._messages.warn(text)
             return
-        key = f"patch {fid}"
-        self._keys.add(key)
-        self._messages.warn(text, key=key, action=action, call=call)
+        self._offered[fid] = while_shown
+        self._messages.warn(text, key=_key(fid), action=action, call=call)
+
+    def answered(self, fid: int) -> None:
+        """Take the message on a patch away: its button would replace a newer answer."""
+        if self._offered.pop(fid, None) is not None:
+            self._messages.clear(_key(fid))
+
+    def left(self, fid: int) -> None:
+        """Take away what was of use only while a patch was shown."""
+        if self._offered.get(fid):
+            self.answered(fid)
 
     def stop(self) -> None:
         """Say things without a button from now on: soon nobody will be there to do them."""
@@ -30,5 +44,9 @@ class Offers:
 
     def take_back(self) -> None:
         """Take the messages away."""
-        for key in self._keys:
-            self._messages.clear(key)
+        for fid in list(self._offered):
+            self.answered(fid)
+
+
+def _key(fid: int) -> str:
+    return f"patch {fid}"

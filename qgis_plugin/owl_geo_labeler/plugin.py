@@ -39,6 +39,7 @@ from .workplace import Workplace
 
 _FOLDER = Path(__file__).parent
 _TAKE_BACK = "F8"
+_OPEN, _MAPS = "open", "predictions"  # keys of messages: why there is no batch, or no maps
 
 
 class OwlGeoPlugin(QObject):
@@ -139,7 +140,7 @@ class OwlGeoPlugin(QObject):
         try:
             place = choose_shared(self._iface.mainWindow(), self._settings)
         except Problem as problem:
-            self._messages.fail(str(problem))
+            self._messages.fail(str(problem), key=_OPEN)
             return
         if place is not None:
             self.open(place)
@@ -155,13 +156,14 @@ class OwlGeoPlugin(QObject):
         ``run`` is its run folder; for a file, that follows from its own path. ``takes_keyboard`` is
         whether keys label from now on, wherever they went before.
         """
+        self._messages.clear(_OPEN)
         if self.labelling is not None:  # it may be this batch, which is read anew
             self.labelling.is_saved()
         try:
             batch = open_batch(place) if isinstance(place, Path) else open_shared(place)
             run = RunFolder.of_batch(batch.path) if batch.path is not None else run
         except Problem as problem:
-            self._messages.fail(str(problem))
+            self._messages.fail(str(problem), key=_OPEN)
             return
         if batch.lacks_wal:
             message = self.tr(
@@ -239,18 +241,20 @@ class OwlGeoPlugin(QObject):
         except NoBatch as problem:
             self._messages.warn(
                 str(problem),
+                key=_OPEN,
                 action=self.tr("Make the next batch"),
                 call=lambda: self.rounds.make(folder),
             )
             return
         except Problem as problem:
-            self._messages.fail(str(problem))
+            self._messages.fail(str(problem), key=_OPEN)
             return
         if batches:
             self._open_one_of(batches, folder)
             return
         self._messages.warn(
             self.tr("{path} has no batch yet").format(path=folder),
+            key=_OPEN,
             action=self.tr("Make the first batch"),
             call=lambda: self.rounds.make(folder),
         )
@@ -272,6 +276,7 @@ class OwlGeoPlugin(QObject):
         names = ", ".join(dict.fromkeys(name for name in whose.values() if name))
         self._messages.warn(
             message.format(path=folder, names=names),
+            key=_OPEN,
             action=self.tr("Settings…"),
             call=self.open_settings,
         )
@@ -282,10 +287,11 @@ class OwlGeoPlugin(QObject):
         run = labelling.run.path if labelling is not None and labelling.run else self._ask_run()
         if run is None:
             return
+        self._messages.clear(_MAPS)
         try:
             show_predictions(run, labelling.batch.layer if labelling is not None else None)
         except Problem as problem:
-            self._messages.fail(str(problem))
+            self._messages.fail(str(problem), key=_MAPS)
 
     def switch_predictions(self) -> None:
         """Hide the maps of the open batch's run if they are shown, else show them."""
@@ -416,6 +422,8 @@ class OwlGeoPlugin(QObject):
         if labelling is None:
             return
         with ExitStack() as steps:
+            steps.callback(self._messages.clear, _MAPS)
+            steps.callback(self._messages.clear, _OPEN)
             steps.callback(labelling.deleteLater)
             steps.callback(self.rounds.end)
             steps.callback(self.linked.end)

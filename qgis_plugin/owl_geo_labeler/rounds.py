@@ -60,12 +60,14 @@ class Rounds(QObject):
 
     def begin(self, labelling: Labelling) -> None:
         """Go with a batch that was opened; the next one is begun once all of it is answered."""
+        self._messages.clear(_NEXT)  # of another batch
         self._labelling = labelling
         self._opened.add(labelling.batch.place)
         labelling.completed.connect(self._foresee)
 
     def end(self) -> None:
         """Let go of the batch."""
+        self._messages.clear(_NEXT)
         if self._labelling is not None:
             # the run takes them in later
             self._opened.update(self._labelling.stores.changed_batches)
@@ -95,7 +97,7 @@ class Rounds(QObject):
             answered = self._answered_in(folder)
             is_newest = batch.path is None or batch.path in folder.newest()
         except Problem as problem:
-            self._messages.fail(str(problem))
+            self._messages.fail(str(problem), key=_NEXT)
             return
         # without any answer it would wait for one
         leaves = batch.is_review and is_newest and not session.n_answered
@@ -190,7 +192,7 @@ class Rounds(QObject):
             folder = RunFolder(run)
             return folder.newest(), self._answered_in(folder)
         except Problem as problem:
-            self._messages.fail(str(problem))
+            self._messages.fail(str(problem), key=_NEXT)
             return None
 
     def _answered_in(self, run: RunFolder) -> list[Path]:
@@ -216,7 +218,7 @@ class Rounds(QObject):
     def _offer_to_leave(self, action: str, leave: Callable[[], None]) -> None:
         """Say that the newest batch has no answers, with a button that leaves it."""
         text = self.tr("the newest batch has no answers yet; its patches return to the pool")
-        self._messages.warn(text, action=action, call=leave)
+        self._messages.warn(text, key=_NEXT, action=action, call=leave)
 
     def _is_saved(self) -> bool:
         """Whether every answer is stored, and every edit of the layer; if not, that is said."""
@@ -241,7 +243,7 @@ class Rounds(QObject):
         try:
             found = published(batch.place)
         except Problem as problem:
-            self._messages.fail(str(problem))
+            self._messages.fail(str(problem), key=_NEXT)
             return
         runs = [one.run_id for one in found if one.place == batch.place]
         newer = [one for one in found if one.run_id in runs and one.round > batch.round]

@@ -189,7 +189,7 @@ class Troubles(QObject):
         message = self.tr(
             "the batch with your answers was saved as {path}; owl-geo ingest accepts it"
         )
-        self._messages.good(message.format(path=path))
+        self._messages.good(message.format(path=path), stays=True)
 
 
 def _wins(mine: Answer, theirs: Answer) -> bool:

@@ -302,19 +302,11 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Learns from the answers in a run and writes the next batch to label. If the last batch has no answers yet, it is returned again. If a batch is divided among a team, the log lists every part, and the output is the last one.</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Batch</source>
         <translation type="unfinished" />
     </message>
     <message>
         <source>Ingest answers</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Checks the answers in a labelled batch and stores them in the run. Ingesting the same file twice changes nothing.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -673,6 +665,26 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>{program} {command} returned no batch; is it owl-geo? Choose another in Settings</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{name} is missing</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{layer} is not a raster that GDAL opens; choose another, or leave it out</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Learns from the answers in a run and writes the next batch to label. If no answer to the last batch was taken in yet (Ingest answers), it is returned again. If a batch is divided among a team, the log lists every part, and the output is the last one.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Checks the answers in a labelled batch and stores them in the run. Ingesting the same file twice changes nothing. In a model, give the run folder that this returns to Next batch, which then waits for the answers.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{program} {command} did not do what owl-geo does; choose another program in Settings</source>
         <translation type="unfinished" />
     </message>
 </context><context>
