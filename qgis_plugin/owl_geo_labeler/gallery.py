@@ -29,9 +29,10 @@ from . import schema
 from .session import Patch
 from .thumbnails import Picture, Thumbnails
 
-_EDGE = 128  # pixels of a picture
+EDGES = (128, 112, 96)  # pixels of a picture, on large and small screens
 _FRAME = 4  # around it, with a gap of 1
 _GAP = 3  # between two frames
+_AROUND = 2 * (_FRAME + 1 + _GAP)
 _CURRENT = "#FF00FF"  # as the outline on the map
 _ACCEPTED, _REJECTED = "✓", "✗"
 
@@ -84,8 +85,8 @@ class _Delegate(QStyledItemDelegate):
         """Draw one patch."""
         gallery = self._gallery
         patch = index.model().patches[index.row()]
-        margin = _FRAME + 1 + _GAP
-        place = QRect(option.rect.left() + margin, option.rect.top() + margin, _EDGE, _EDGE)
+        margin, edge = _FRAME + 1 + _GAP, gallery.edge
+        place = QRect(option.rect.left() + margin, option.rect.top() + margin, edge, edge)
         painter.save()
         picture = gallery.picture(patch.fid)
         if picture is not None and picture.image is not None:
@@ -102,7 +103,7 @@ class _Delegate(QStyledItemDelegate):
             painter.setPen(_pen(*frame))
             half = _FRAME / 2 + 1
             painter.drawRect(QRectF(place).adjusted(-half, -half, half, half))
-        under = QRect(place.left(), place.bottom() + _FRAME + 2, _EDGE, gallery.text_height)
+        under = QRect(place.left(), place.bottom() + _FRAME + 2, edge, gallery.text_height)
         painter.setPen(option.palette.color(QPalette.ColorRole.Text))
         painter.drawText(under, Qt.AlignmentFlag.AlignLeft, number(probability(patch)))
         if patch.answer.label is not None:
@@ -110,7 +111,7 @@ class _Delegate(QStyledItemDelegate):
             if patch.answer.label in schema.RESERVED_LABELS:
                 sign = ""
             text = painter.fontMetrics().elidedText(
-                f"{sign} {patch.answer.label}".strip(), Qt.TextElideMode.ElideRight, _EDGE * 2 // 3
+                f"{sign} {patch.answer.label}".strip(), Qt.TextElideMode.ElideRight, edge * 2 // 3
             )
             painter.drawText(under, Qt.AlignmentFlag.AlignRight, text)
         if option.state & QStyle.StateFlag.State_Selected:
@@ -160,8 +161,7 @@ class Gallery(QListView):
         self.threshold = 0.5
         self.has_outlines = True
         self.text_height = self.fontMetrics().lineSpacing() + 2
-        edge = _EDGE + 2 * (_FRAME + 1 + _GAP)
-        self.setGridSize(QSize(edge, edge + self.text_height))
+        self.set_edge(EDGES[0])
         self._colours: dict[str, str] = {}
         self._thumbnails: Thumbnails | None = None
         self._look = QTimer(self)
@@ -228,6 +228,15 @@ class Gallery(QListView):
         self.threshold = threshold
         self.viewport().update()
 
+    def set_edge(self, edge: int) -> None:
+        """Give pictures a width and height, in pixels."""
+        self.edge = edge
+        self.setGridSize(QSize(edge + _AROUND, self.row_height(edge)))
+
+    def row_height(self, edge: int) -> int:
+        """Return the height of a row of pictures of this height."""
+        return edge + _AROUND + self.text_height
+
     # --- where it is ------------------------------------------------------------------------------
 
     @property
@@ -271,7 +280,7 @@ class Gallery(QListView):
         after = range(seen.stop, min(seen.stop + len(seen), model.rowCount()))
         before = range(max(seen.start - len(seen), 0), seen.start)
         fids = [model.patches[row].fid for row in (*seen, *after, *reversed(before))]
-        self._thumbnails.want(fids, round(_EDGE * self.devicePixelRatioF()))
+        self._thumbnails.want(fids, round(self.edge * self.devicePixelRatioF()))
 
     def _on_drawn(self, fid: int) -> None:
         if self.model() is not None and fid in self.model().rows:

@@ -35,13 +35,16 @@ class Review(QObject):
             [batch.features[patch.fid].geometry() for patch in self._model.patches],
             batch.layer.crs(),
         )
+        self._canvas = canvas
         self._accept = batch.positive
         others = [name for name in batch.classes if name != batch.positive]
         # another program may have left only one class
         self._reject = "absent" if "absent" in others else next(iter(others), None)
         self._thumbnails = Thumbnails(batch, labelling.sight.imagery, labelling.map.context, self)
         self._gallery.begin(self._model, self._thumbnails, batch.classes, batch.positive)
-        dock.begin(self._accept, self._reject, -max(self._probabilities))
+        n = len(self._model.patches)
+        least = -max(self._probabilities)
+        dock.begin(self._accept, self._reject, least, n, self._hectares[n])
         dock.set_threshold(_USUAL)
         labelling.watch(self._gallery)
         labelling.watch(dock)
@@ -67,8 +70,7 @@ class Review(QObject):
 
     def show(self) -> None:
         """Show the panel, and give it the keyboard."""
-        self._dock.show()
-        self._dock.raise_()
+        self._dock.open_below(self._canvas)
         self._labelling.home = self._gallery
         self._labelling.take_keyboard()
         self._show()

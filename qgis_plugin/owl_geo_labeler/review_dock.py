@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import QRect, Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
+    QBoxLayout,
     QDockWidget,
     QHBoxLayout,
     QLabel,
@@ -16,10 +18,15 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .gallery import Gallery, number
+from .gallery import EDGES, Gallery, number
 from .panels import tool_button
 
 _STEPS = 1000  # of the slider, between the probabilities 0 and 1
+_ONE_ROW = 760  # pixels of width from which slider and buttons are side by side
+_LEAST_MAP = 220  # pixels of height that the map keeps above the panel
+_MOST_LINES = 3  # of a text beside slider and buttons
+_MOST_FITS = 3  # until the height is right
+_SETTLED_MS = 50  # after which a dock that was shown has its place
 
 
 class ReviewDock(QDockWidget):
@@ -38,19 +45,73 @@ class ReviewDock(QDockWidget):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(8, 4, 8, 4)
         layout.setSpacing(4)
-        layout.addLayout(self._threshold_row(page))
-        layout.addLayout(self._answer_row(page))
+        self._rows = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._rows.setSpacing(4)
+        self._rows.addLayout(self._threshold_row(page), 1)
+        self._rows.addLayout(self._answer_row(page), 1)
+        layout.addLayout(self._rows)
         self.gallery = Gallery(page)
         layout.addWidget(self.gallery, 1)
         self.setWidget(page)
+        self._was_shown = False
+        self._canvas: QWidget | None = None
+        self._n_fits = 0  # how often its height may still be chosen
+        self._fit_later = QTimer(self)
+        self._fit_later.setSingleShot(True)
+        self._fit_later.timeout.connect(self._fit)
+
+    # --- where it is ------------------------------------------------------------------------------
+
+    def open_below(self, canvas: QWidget) -> None:
+        """Show the panel; for the first time, as high as the map above it can spare.
+
+        It then takes whole rows of pictures, and leaves at least half of the height to the map if
+        it can; on a small screen, the pictures are smaller. What the user has moved stays as it is.
+        """
+        bottom = Qt.DockWidgetArea.BottomDockWidgetArea
+        is_below = self.parentWidget().dockWidgetArea(self) == bottom and not self.isFloating()
+        if not self._was_shown and is_below and self.isHidden():
+            self._canvas, self._n_fits = canvas, _MOST_FITS
+            self._fit_later.start(_SETTLED_MS)
+        self._was_shown = True
+        self.show()
+        self.raise_()
+
+    def _fit(self) -> None:
+        """Choose the size of pictures, and show as many rows as there is room for."""
+        besides = self.height() - self.gallery.viewport().height()
+        room = self._canvas.height() + self.height()
+        heights = [besides + self.gallery.row_height(edge) for edge in EDGES]
+        fits = (n for n, height in enumerate(heights) if room - height >= _LEAST_MAP)
+        n = next(fits, len(EDGES) - 1)
+        self.gallery.set_edge(EDGES[n])
+        height, row = heights[n], self.gallery.row_height(EDGES[n])
+        if 2 * (height + row) <= room:
+            height += row
+        if height != self.height() and self._n_fits:  # the texts may have got other lines by now
+            self._n_fits -= 1
+            self.parentWidget().resizeDocks([self], [height], Qt.Orientation.Vertical)
+            self._fit_later.start(_SETTLED_MS)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put slider and buttons side by side where there is room for both."""
+        super().resizeEvent(event)
+        direction = QBoxLayout.Direction
+        is_wide = self.width() >= _ONE_ROW
+        self._rows.setDirection(direction.LeftToRight if is_wide else direction.TopToBottom)
 
     # --- what it shows ----------------------------------------------------------------------------
 
-    def begin(self, accept: str, reject: str | None, least: float) -> None:
+    def begin(
+        self, accept: str, reject: str | None, least: float, n: int, hectares: float
+    ) -> None:
         """Show a newly opened review: the classes that accept and reject, and where it begins.
 
-        Without a class to reject with, that button is of no use.
+        Without a class to reject with, that button is of no use. ``n`` patches of so many
+        ``hectares`` say how long the texts may get.
         """
+        self._above.make_room(self._above_text(0.0, n, n, hectares))
+        self._answers.make_room(self._answers_text(n, n, n))
         self._accept.setText(self.tr("Accept (A)"))
         self._accept.setToolTip(self.tr("Answer {name}").format(name=escape(accept)))
         self._reject.setText(self.tr("Reject (X)"))
@@ -75,20 +136,24 @@ class ReviewDock(QDockWidget):
 
     def show_above(self, n: int, of: int, hectares: float) -> None:
         """Say how many of all patches reach the threshold, and how much ground they are."""
-        text = self.tr("{threshold} or more: {n} of {total} patches, {hectares} ha")
-        said = in_words(hectares)
-        self._above.setText(
-            text.format(
-                threshold=number(self.threshold), n=f"{n:,}", total=f"{of:,}", hectares=said
-            )
-        )
+        self._above.setText(self._above_text(self.threshold, n, of, hectares))
 
     def show_answers(self, accepted: int, rejected: int, left: int, can_undo: bool) -> None:
         """Say what is answered, and what is left of that which reaches the threshold."""
+        self._answers.setText(self._answers_text(accepted, rejected, left))
+        self._undo.setEnabled(can_undo)
+
+    def _above_text(self, threshold: float, n: int, of: int, hectares: float) -> str:
+        text = self.tr("{threshold} or more: {n} of {total} patches, {hectares} ha")
+        said = in_words(hectares)
+        return text.format(
+            threshold=number(threshold), n=f"{n:,}", total=f"{of:,}", hectares=said
+        )
+
+    def _answers_text(self, accepted: int, rejected: int, left: int) -> str:
         text = self.tr("{accepted} accepted, {rejected} rejected, {left} open above the threshold")
         said = {"accepted": accepted, "rejected": rejected, "left": left}
-        self._answers.setText(text.format(**{name: f"{n:,}" for name, n in said.items()}))
-        self._undo.setEnabled(can_undo)
+        return text.format(**{name: f"{n:,}" for name, n in said.items()})
 
     # --- how it is built --------------------------------------------------------------------------
 
@@ -131,14 +196,37 @@ class ReviewDock(QDockWidget):
         row.addWidget(self._answers, 1)
         return row
 
-    def _words(self, name: str, page: QWidget) -> QLabel:
-        """Return a label whose text neither moves the slider nor widens the panel."""
-        label = QLabel(page)
+    def _words(self, name: str, page: QWidget) -> _Words:
+        label = _Words(page)
         label.setObjectName(name)
-        label.setTextFormat(Qt.TextFormat.PlainText)
-        label.setWordWrap(True)
-        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         return label
+
+
+class _Words(QLabel):
+    """A label whose text neither widens the panel nor moves what is around it."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._longest = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def make_room(self, longest: str) -> None:
+        """Be as high as a text needs, whatever is shown."""
+        self._longest = longest
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the height to the new width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        metrics, room = self.fontMetrics(), QRect(0, 0, max(self.width(), 1), 10_000)
+        words = metrics.boundingRect(room, Qt.TextFlag.TextWordWrap, self._longest)
+        # while nothing is laid out yet, the width means nothing
+        self.setFixedHeight(min(words.height(), _MOST_LINES * metrics.lineSpacing()) + 2)
 
 
 def in_words(hectares: float) -> str:

@@ -292,6 +292,65 @@ def test_what_a_review_says_is_whole_in_a_narrow_panel(review, plugin, press):
     dock.setFloating(False)
 
 
+@pytest.fixture
+def window_of(iface):
+    """Give QGIS's window a size, until the end of the test."""
+    before = iface.window.size()
+
+    def window_of(width, height):
+        iface.window.resize(width, height)
+        QTest.qWait(50)
+
+    yield window_of
+    window_of(before.width(), before.height())
+
+
+@pytest.mark.parametrize(
+    ("size", "edge", "n_rows", "least"),
+    [((745, 480), 96, 1, 160), ((960, 640), 128, 1, 280), ((1600, 960), 128, 2, 450)],
+    ids=["netbook", "laptop", "desk"],
+)
+def test_the_map_keeps_its_room_on_a_small_screen(
+    size, edge, n_rows, least, plugin, batch, iface, window_of, wait_until
+):
+    """Sizes are about what QGIS's bars leave of 1024 x 600, 1366 x 768 and 1920 x 1080."""
+    window_of(*size)
+    plugin.open(batch("shown/review"))
+    gallery, dock = gallery_of(plugin), plugin.review_dock
+    row = gallery.row_height(edge)
+    wait_until(lambda: gallery.edge == edge and gallery.viewport().height() == n_rows * row)
+    assert iface.window.centralWidget().height() >= least  # the map, and messages above it
+    iface.window.resizeDocks([dock], [dock.height() + 40], Qt.Orientation.Vertical)
+    QTest.qWait(50)
+    chosen = dock.height()
+    plugin.review()
+    assert dock.isHidden()
+    plugin.review()
+    QTest.qWait(300)
+    assert dock.height() == chosen and gallery.edge == edge  # what the user chose stays
+
+
+@pytest.mark.parametrize("size", [(745, 480), (1600, 960)], ids=["netbook", "desk"])
+def test_no_text_of_a_review_moves_anything(size, plugin, batch, iface, window_of, press, wait_until):
+    window_of(*size)
+    plugin.open(batch("shown/review"))
+    gallery, dock = gallery_of(plugin), plugin.review_dock
+    wait_until(lambda: gallery.viewport().height() % gallery.gridSize().height() == 0)
+    QTest.qWait(300)
+
+    def places():
+        parts = [gallery, iface.canvas, *dock.findChildren(QLabel), *dock.findChildren(QSlider)]
+        return [(part.pos(), part.size()) for part in parts]
+
+    before = places()
+    plugin.review_dock.show_above(1, 24, 0.1)
+    press("A", "X", "U", "Comma", "Period", "Right")
+    plugin.review_dock.set_threshold(0.0)
+    press("ctrl+Z")
+    QTest.qWait(50)
+    assert places() == before
+
+
 def test_arrows_go_through_rows_and_columns(review, plugin, press):
     gallery, across = gallery_of(plugin), gallery_of(plugin).columns
     assert 2 < across < 12
