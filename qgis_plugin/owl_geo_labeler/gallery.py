@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from qgis.PyQt.QtCore import (
     QAbstractListModel,
@@ -26,7 +27,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from . import schema
-from .session import Patch
+from .session import Patch, Session
 from .thumbnails import Picture, Thumbnails
 
 EDGES = (128, 112, 96)  # pixels of a picture, on large and small screens
@@ -38,10 +39,15 @@ _ACCEPTED, _REJECTED = "✓", "✗"
 
 
 class PatchModel(QAbstractListModel):
-    """Patches in the order of their probability, those without one last."""
+    """Patches in the order of their probability, those without one last.
 
-    def __init__(self, patches: Sequence[Patch], parent: QWidget | None = None) -> None:
+    ``session`` knows who answers here, whose name is not said with each answer.
+    """
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._session = session
+        patches = session.patches[: session.n_asked]
         self.patches = sorted(patches, key=lambda patch: -probability(patch))
         self.rows = {patch.fid: row for row, patch in enumerate(self.patches)}
 
@@ -54,9 +60,23 @@ class PatchModel(QAbstractListModel):
         wanted = (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole)
         if not index.isValid() or role not in wanted:
             return None
-        patch = self.patches[index.row()]
+        text = self._said(self.patches[index.row()])
+        # Qt renders what looks like HTML in a tip, and names are what others typed
+        return f"<qt>{escape(text)}</qt>" if role == wanted[0] else text
+
+    def _said(self, patch: Patch) -> str:
         text = f"{patch.patch_id}: {number(probability(patch))}"
-        return f"{text}, {patch.answer.label}" if patch.answer.label is not None else text
+        if patch.answer.label is None:
+            return text
+        who = self.other(patch)
+        said = self.tr("{label} ({who})") if who else "{label}"
+        return f"{text}, {said.format(label=patch.answer.label, who=who)}"
+
+    def other(self, patch: Patch) -> str:
+        """Return who answered a patch, if that was somebody else."""
+        who = patch.answer.annotator
+        is_other = patch.answer.label is not None and who != self._session.annotator
+        return who or "" if is_other else ""
 
 
 def probability(patch: Patch) -> float:
@@ -110,8 +130,9 @@ class _Delegate(QStyledItemDelegate):
             sign = {gallery.positive: _ACCEPTED}.get(patch.answer.label, _REJECTED)
             if patch.answer.label in schema.RESERVED_LABELS:
                 sign = ""
+            said = index.model().other(patch) or patch.answer.label  # the frame says what, too
             text = painter.fontMetrics().elidedText(
-                f"{sign} {patch.answer.label}".strip(), Qt.TextElideMode.ElideRight, edge * 2 // 3
+                f"{sign} {said}".strip(), Qt.TextElideMode.ElideRight, edge * 2 // 3
             )
             painter.drawText(under, Qt.AlignmentFlag.AlignRight, text)
         if option.state & QStyle.StateFlag.State_Selected:

@@ -29,7 +29,7 @@ class Review(QObject):
         super().__init__(labelling)
         self._labelling, self._dock, self._gallery = labelling, dock, dock.gallery
         batch, session = labelling.batch, labelling.session
-        self._model = PatchModel(session.patches[: session.n_asked], dock)
+        self._model = PatchModel(session, dock)
         self._probabilities = [-probability(patch) for patch in self._model.patches]  # ascending
         self._hectares = growing_hectares(
             [batch.features[patch.fid].geometry() for patch in self._model.patches],

@@ -25,6 +25,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QEvent, QRect, Qt
 from qgis.PyQt.QtGui import QColor, QKeyEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLabel, QPushButton, QSlider
+from test_plugin_beside import Window
 from test_plugin_core import first_round, owl_geo, process, run, tree, with_program
 
 from owl_geo_labeler import schema
@@ -465,6 +466,25 @@ def test_the_review_is_hidden_and_shown_by_a_key_and_goes_with_its_batch(
     assert not plugin.review_dock.isVisible() and gallery_of(plugin).model() is None
     press("A")
     assert plugin.labelling.session.n_answered == 0
+
+
+def test_a_review_says_who_else_answered_what(review, plugin, press, rows, wait_until):
+    other = Window(review, "Grace & Co")
+    model, gallery = gallery_of(plugin).model(), gallery_of(plugin)
+    for store in (plugin.labelling.store, other.store):
+        store._watch.stop()
+    other.answer("absent")
+    press("A", "A")
+    assert rows(review)[0][1:3] == ["absent", "Grace & Co"]
+    assert rows(review)[1][1:3] == ["present", "Ada"]
+    first, second = (model.patches[row] for row in (0, 1))
+    assert (model.other(first), model.other(second)) == ("Grace & Co", "")
+    tip, text = Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole
+    said = [model.data(model.index(row, 0), text) for row in (0, 1)]
+    assert said[0].endswith(", absent (Grace & Co)") and said[1].endswith(", present")
+    assert "absent (Grace &amp; Co)" in model.data(model.index(0, 0), tip)
+    assert gallery.frame(first)[0] == schema.label_colours(("absent", "other", "present"))["absent"]
+    other.store.close()
 
 
 def test_outlines_are_hidden_while_frames_are(review, plugin, iface):

@@ -1062,4 +1062,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
 </context>
-</TS>
+<context>
+    <name>PatchModel</name>
+    <message>
+        <source>{label} ({who})</source>
+        <translation type="unfinished" />
+    </message>
+</context></TS>
