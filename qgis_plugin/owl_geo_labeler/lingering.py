@@ -93,7 +93,7 @@ class Lingering(QObject):
         self._messages.clear(_key(store))
         if not store.n_lost:
             text = self.tr("{path} can be written again; all answers are saved")
-            self._messages.good(text.format(path=store.path))
+            self._messages.good(text.format(path=store.path), key=_key(store))
         store.deleteLater()
 
 

@@ -22,9 +22,12 @@ class Messages:
         self._kept: dict[str, QgsMessageBarItem] = {}
         self._with_button: list[QgsMessageBarItem] = []
 
-    def good(self, text: str, stays: bool = False) -> None:
-        """Say that something worked out; what is to be read in any case stays until closed."""
-        self._push(text, Qgis.MessageLevel.Success, 0 if stays else _GOOD_SECONDS)
+    def good(self, text: str, stays: bool = False, key: str = "") -> None:
+        """Say that something worked out; what is to be read in any case stays until closed.
+
+        With a ``key``, it is no longer said once another message has that key.
+        """
+        self._push(text, Qgis.MessageLevel.Success, 0 if stays else _GOOD_SECONDS, key)
 
     def warn(
         self,

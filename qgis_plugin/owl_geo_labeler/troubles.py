@@ -90,7 +90,8 @@ class Troubles(QObject):
             return
         self._dock.footer.set_trouble("")
         if not store.n_lost:
-            self._messages.good(self.tr("the batch can be written again; all answers are saved"))
+            text = self.tr("the batch can be written again; all answers are saved")
+            self._messages.good(text, key="trouble")
 
     def _told(self) -> tuple[str, str | None, Callable[[], None] | None]:
         """Return the message, the text of a button if one helps, and what the button does.

@@ -156,6 +156,32 @@ def test_what_could_be_saved_nowhere_is_said_until_it_is(
     assert messages() == []
 
 
+def test_of_a_trouble_that_comes_again_nothing_says_that_it_is_over(
+    plugin, batch, press, iface, wait_until
+):
+    path = batch("binary")
+    plugin.open(path)
+
+    def said():
+        QTest.qWait(20)
+        return [item.text() for item in iface.bar.items() if str(path) in item.text() or "again" in item.text()]
+
+    for _ in range(2):
+        path.chmod(0o444)
+        if os.access(path, os.W_OK):
+            pytest.skip("to this user nothing is read-only")
+        press("1")
+        wait_until(lambda: len(said()) == 1 and "cannot be saved in" in said()[0])
+        path.chmod(0o644)
+        wait_until(lambda: said() == ["the batch can be written again; all answers are saved"])
+    path.chmod(0o444)
+    press("1")
+    wait_until(lambda: plugin.labelling.store.trouble is not None)
+    assert len(said()) == 1 and "cannot be saved in" in said()[0]
+    path.chmod(0o644)
+    wait_until(lambda: plugin.labelling.store.n_waiting == 0)
+
+
 def test_nothing_that_waits_for_somebody_is_left_by_the_plugin(plugin, tmp_path, messages):
     plugin.open(tmp_path / "none.gpkg")
     assert len(messages()) == 1
