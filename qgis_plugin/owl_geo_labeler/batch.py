@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ _NEEDED = ("patch_id", "rank", *schema.EDITABLE_COLUMNS, "scene", "scene_crs", "
 _NUMBERS = schema.BATCH_COLUMNS_BEFORE[1:]
 _OPEN = '"label" IS NULL AND "rank" IS NOT NULL'
 _SQLITE = b"SQLite format 3\x00"
+_ID = re.compile(r"-\d{3,}(-review)?$")  # the end of a batch's id
+# how QGIS, and this plugin, call a layer that was just opened, by its file or table
+_NAMES_OF_QGIS = ("{}", "{} — batch", "{} - batch", "{} batch", "batch")
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,15 @@ class Batch:
         return self.batch_id.endswith(schema.REVIEW)
 
 
-def open_batch(path: Path) -> Batch:
+def open_batch(path: Path, shown: QgsVectorLayer | None = None) -> Batch:
     """Open a batch for labelling. Raises Problem, with one line, if that fails.
 
-    If the project already has a layer of this batch, that layer is used.
+    If the project already has layers of this batch, ``shown`` is used where it is one of them, else
+    the topmost.
     """
     path = path.absolute()
     _check_file(path)
-    layer = in_project(source_of(path))
+    layer = in_project(source_of(path), shown)
     # while a layer is edited, QGIS itself keeps what is saved in a second file
     lacks_wal = _lacks_wal(path) and not (layer is not None and layer.isEditable())
     if layer is None:
@@ -127,7 +132,7 @@ def opened(
         or (patch.answer.label is not None and features[patch.fid].hasGeometry())
     ]
     features = {patch.fid: features[patch.fid] for patch in patches}
-    layer.setName(translate("OwlGeo", "batch {name}").format(name=info["batch_id"]))
+    _call(layer, place.stem if isinstance(place, Path) else place.layer, info["batch_id"])
     return Batch(
         place=place,
         layer=layer,
@@ -144,6 +149,14 @@ def opened(
     )
 
 
+def _call(layer: QgsVectorLayer, file_name: str, batch_id: str) -> None:
+    """Name a layer after its batch, unless it has a name that the user chose."""
+    title = translate("OwlGeo", "batch {name}")
+    is_ours = layer.name().startswith(title.split("{", maxsplit=1)[0]) and _ID.search(layer.name())
+    if is_ours or layer.name() in (name.format(file_name) for name in _NAMES_OF_QGIS):
+        layer.setName(title.format(name=batch_id))
+
+
 def _size(info: dict[str, Any]) -> int | None:
     size = info.get(schema.BATCH_INFO_PATCH_SIZE)
     return size if isinstance(size, int) and size > 0 else None
@@ -154,12 +167,15 @@ def source_of(path: Path) -> str:
     return f"{path}|layername={schema.BATCH_LAYER}"
 
 
-def in_project(source: str) -> QgsVectorLayer | None:
-    """Return the layer of the project that shows this source already, or None."""
-    for layer in QgsProject.instance().mapLayers().values():
-        if isinstance(layer, QgsVectorLayer) and layer.source() == source:
-            return layer
-    return None
+def in_project(source: str, shown: QgsVectorLayer | None = None) -> QgsVectorLayer | None:
+    """Return the layer of the project that shows this source already, or None.
+
+    Of several, as where the user has made a copy, it is ``shown``, or else the topmost.
+    """
+    project = QgsProject.instance()
+    layers = [*project.layerTreeRoot().layerOrder(), *project.mapLayers().values()]
+    found = [one for one in layers if isinstance(one, QgsVectorLayer) and one.source() == source]
+    return shown if shown in found else next(iter(found), None)
 
 
 def titles_of(layer: QgsVectorLayer) -> dict[str, str]:

@@ -169,9 +169,15 @@ class Imagery:
         """Return our layer of a scene; take note of layers of it that the user has added."""
         ours = None
         for layer in QgsProject.instance().mapLayers().values():
-            if layer.customProperty(_PROPERTY) == mark and isinstance(layer, QgsRasterLayer):
+            if not isinstance(layer, QgsRasterLayer):
+                continue
+            is_here = layer.source().split("|")[0] in paths
+            marked = layer.customProperty(_PROPERTY)
+            # one whose mark is of another place moved here with a project of relative paths
+            if marked == mark or (marked and is_here):
                 ours = layer
-            elif isinstance(layer, QgsRasterLayer) and layer.source().split("|")[0] in paths:
+                ours.setCustomProperty(_PROPERTY, mark)
+            elif is_here:
                 self._others.append(layer.id())
         return ours
 

@@ -80,7 +80,11 @@ class Messages:
     ) -> None:
         QgsMessageLog.logMessage(text, _TITLE, level, False)
         # the bar takes its text for HTML, and a file may be called anything
-        item = self._bar.createMessage(_TITLE, escape(text, quote=False))
+        shown = escape(text, quote=False)
+        for before in self._bar.items():  # said again, it is said once
+            if (before.title(), before.text()) == (_TITLE, shown):
+                self._pop(before)
+        item = self._bar.createMessage(_TITLE, shown)
         if action is not None and call is not None:
             button = QPushButton(action, item)
             button.clicked.connect(lambda: self._act(item, call))

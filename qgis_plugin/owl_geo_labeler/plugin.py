@@ -160,7 +160,9 @@ class OwlGeoPlugin(QObject):
         if self.labelling is not None:  # it may be this batch, which is read anew
             self.labelling.is_saved()
         try:
-            batch = open_batch(place) if isinstance(place, Path) else open_shared(place)
+            shown = self.labelling.batch.layer if self.labelling is not None else None
+            is_file = isinstance(place, Path)
+            batch = open_batch(place, shown) if is_file else open_shared(place, shown)
             run = RunFolder.of_batch(batch.path) if batch.path is not None else run
         except Problem as problem:
             self._messages.fail(str(problem), key=_OPEN)

@@ -28,10 +28,11 @@ class Published:
     info: dict[str, Any]
 
 
-def open_shared(place: SharedPlace) -> Batch:
+def open_shared(place: SharedPlace, shown: QgsVectorLayer | None = None) -> Batch:
     """Open a published batch for labelling. Raises Problem, with one line, if that fails.
 
-    If the project already has a layer of this batch, that layer is used.
+    If the project already has layers of this batch, ``shown`` is used where it is one of them, else
+    the topmost.
     """
     batches = {one.place.layer: one for one in published(place)}
     if place.layer not in batches:
@@ -42,7 +43,7 @@ def open_shared(place: SharedPlace) -> Batch:
             )
         )
     uri = place.uri(place.layer, "geom", "fid").uri(False)
-    layer = in_project(uri) or QgsVectorLayer(uri, place.layer, _PROVIDER)
+    layer = in_project(uri, shown) or QgsVectorLayer(uri, place.layer, _PROVIDER)
     if not layer.isValid():
         raise _unreadable(place, layer.error().summary() or "")
     return opened(place, layer, batches[place.layer].info, _session_user(place))
