@@ -298,8 +298,8 @@ class NextBatch(_Command):
     def shortHelpString(self) -> str:
         return translate(
             "OwlGeo",
-            "Learns from the answers in a run and writes the next batch to label. If no answer to the "
-            "last batch was taken in yet (Ingest answers), it is returned again. If a batch is "
+            "Learns from the answers in a run and writes the next batch to label. If no answer to "
+            "the last batch was taken in yet (Ingest answers), it is returned again. If a batch is "
             "divided among a team, the log lists every part, and the output is the last one.",
         )
 

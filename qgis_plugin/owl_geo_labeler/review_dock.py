@@ -79,6 +79,8 @@ class ReviewDock(QDockWidget):
 
     def _fit(self) -> None:
         """Choose the size of pictures, and show as many rows as there is room for."""
+        if not self.isVisible():  # closed again, or behind another tab
+            return
         besides = self.height() - self.gallery.viewport().height()
         room = self._canvas.height() + self.height()
         heights = [besides + self.gallery.row_height(edge) for edge in EDGES]
@@ -102,9 +104,7 @@ class ReviewDock(QDockWidget):
 
     # --- what it shows ----------------------------------------------------------------------------
 
-    def begin(
-        self, accept: str, reject: str | None, least: float, n: int, hectares: float
-    ) -> None:
+    def begin(self, accept: str, reject: str | None, least: float, n: int, hectares: float) -> None:
         """Show a newly opened review: the classes that accept and reject, and where it begins.
 
         Without a class to reject with, that button is of no use. ``n`` patches of so many
@@ -146,9 +146,7 @@ class ReviewDock(QDockWidget):
     def _above_text(self, threshold: float, n: int, of: int, hectares: float) -> str:
         text = self.tr("{threshold} or more: {n} of {total} patches, {hectares} ha")
         said = in_words(hectares)
-        return text.format(
-            threshold=number(threshold), n=f"{n:,}", total=f"{of:,}", hectares=said
-        )
+        return text.format(threshold=number(threshold), n=f"{n:,}", total=f"{of:,}", hectares=said)
 
     def _answers_text(self, accepted: int, rejected: int, left: int) -> str:
         text = self.tr("{accepted} accepted, {rejected} rejected, {left} open above the threshold")

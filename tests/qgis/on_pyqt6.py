@@ -4,7 +4,7 @@
     /tmp/qt6/bin/python tests/qgis/on_pyqt6.py [PICTURE.png]
 
 PyQt6 is real, and so is what the plugin has of widgets, keys, signals and processes: panel, linked
-maps, settings, labelling without a map, the engine. Of QGIS, only what these need is imitated: a class
+maps, review, settings, labelling without a map, the engine. Of QGIS, only what these need is imitated: a class
 takes any call and gives any name. What depends on QGIS itself (layers, providers, what is drawn) is not
 run here. It prints what ran, and ends with the first thing that fails.
 """
@@ -332,6 +332,50 @@ def link_maps(window, dock, canvas):
     return linked, linked_dock
 
 
+class NoPictures(QObject):
+    """Thumbnails of which none is drawn yet."""
+
+    drawn = pyqtSignal(int)
+
+    def picture(self, fid):
+        return None
+
+    def want(self, fids, edge):
+        self.wanted = list(fids)
+
+
+def review_predictions(window, canvas):
+    """The panel of a review: frames, names and tips, threshold, and the room that it takes."""
+    from owl_geo_labeler.gallery import PatchModel
+    from owl_geo_labeler.review_dock import ReviewDock
+    from owl_geo_labeler.session import Answer, Patch, Session
+
+    patches = [
+        Patch(n, f"s/0/{n}", n, "s", "EPSG:4326", {"probability": 1 - n / 20}, Answer(), False)
+        for n in range(1, 9)
+    ]
+    patches[1].answer = Answer("absent", "Grace & Co", None, "2026-01-01T00:00:00Z")
+    dock = ReviewDock(window)
+    window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+    dock.hide()
+    model, pictures = PatchModel(Session(patches, ("absent", "present"), "Ada"), dock), NoPictures()
+    dock.gallery.begin(model, pictures, ("absent", "present"), "present")
+    dock.begin("present", "absent", 0.6, 8, 12.0)
+    dock.open_below(canvas)
+    QTest.qWait(400)
+    dock.set_threshold(0.8)
+    dock.show_above(4, 8, 6.0)
+    dock.show_answers(0, 1, 3, False)
+    dock.gallery.show_patch(1)
+    tip = model.data(model.index(1, 0), Qt.ItemDataRole.ToolTipRole)
+    assert "absent (Grace &amp; Co)" in tip, tip
+    assert not dock.grab().isNull() and pictures.wanted
+    row = dock.gallery.gridSize().height()
+    assert dock.gallery.viewport().height() >= row, (dock.gallery.viewport().height(), row)
+    dock.gallery.end()
+    window.removeDockWidget(dock)
+
+
 def ask_settings(window):
     from owl_geo_labeler.settings import PluginSettings
     from owl_geo_labeler.settings_dialog import SettingsDialog
@@ -384,6 +428,8 @@ def main(picture):
         dock.footer.set_trouble("another program has locked batch.gpkg; carry on")
         QTest.qWait(50)
         window.grab().save(picture)
+    review_predictions(window, canvas)
+    print("review")
     linked.end()
     QTest.qWait(20)
     assert not linked_dock.isVisible() and linked_dock.maps == []

@@ -138,6 +138,11 @@ def test_what_another_labels_is_passed_over_and_may_be_taken_over(
     press("Left")
     assert rank(plugin) == 3
     assert "is being labelled by ben until" in messages()[-1]
+    press("Right")
+    QTest.qWait(20)
+    assert not [text for text in messages() if "is being labelled" in text]  # of what was shown
+    press("Left")
+    QTest.qWait(20)
     press_button(iface, "Take over")
     press("2")
     assert as_ben(f"SELECT label, annotator FROM {here} WHERE rank = 3") == [["present", "ana"]]
