@@ -36,10 +36,13 @@ def most_like(
     """Return a batch of what is most like the patches at ``known``, and may be labelled.
 
     Its score is the likeness, see ``like``; the probability is that of the learner, where the
-    answers teach one to tell targets from others. Raises RunError where nothing is left.
+    answers teach one to tell targets from others. No patch shows the place of one that is given:
+    another image of it says nothing about others. Raises RunError where nothing is left.
     """
-    askable = np.flatnonzero(search.askable(answers))
-    positions, alike = _ranked(search, askable, known, unlike)
+    may_ask = search.askable(answers)
+    if search.shared is not None:
+        may_ask &= ~search.shared.shown_with(np.union1d(known, unlike))
+    positions, alike = _ranked(search, np.flatnonzero(may_ask), known, unlike)
     if len(positions) == 0:
         raise RunError(
             "every patch is answered, so there is nothing left to compare",

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from embeddings import squares, unit_vectors, write_table
 from in_process import Owl
+from rasters import write_raster
 from searches import label
 
 import owl_geo
@@ -181,6 +182,18 @@ def test_what_is_alike_becomes_the_next_batch(run: Run) -> None:
     assert probability.between(0, 1).all()
     with pytest.raises(RunError, match=r"has no patch 'x'"):
         owl_geo.more_like(run, ["x"])
+
+
+def test_another_image_of_the_place_itself_is_not_asked(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(500, 700, (2, 32, 32), dtype=np.uint16)
+    dates = [write_raster(tmp_path / f"{n}.tif", pixels + n) for n in range(2)]
+    scenes = [{"name": path.stem, "path": str(path)} for path in dates]
+    source = {"kind": "geotiff", "scenes": scenes, "patch_size": 8, "same_ground": "keep"}
+    run = owl_geo.init(tmp_path / "run", {"source": source}).run
+    # the place of each is asked in the other scene
+    entry = owl_geo.more_like(run, ["1/8/16"], unlike=["1/16/8"], size=20)
+    assert len(entry.patch_ids) == 14
+    assert not {"1/8/16", "0/8/16", "1/16/8", "0/16/8"} & set(entry.patch_ids)
 
 
 def test_a_batch_like_others_is_made_by_the_command(run: Run, owl: Owl) -> None:
