@@ -127,6 +127,10 @@ class Encoding:
         """Where each column counts, by its name: "land_cover=water" where "land_cover is water"."""
         return {column.name: column.condition for column in self.columns}
 
+    def differing(self, other: Encoding) -> set[str]:
+        """Return the concepts that become other numbers in another encoding."""
+        return {column.concept for column in {*self.columns} ^ {*other.columns}}
+
     def encode(self, concepts: pd.DataFrame) -> Encoded:
         """Return the rows of these patches; a class that was not in the pool is all zeros.
 

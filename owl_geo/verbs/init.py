@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow
 
 from owl_geo.acquisition.strategies import check_strategy
-from owl_geo.concepts.encoding import fit_encoding
+from owl_geo.concepts.encoding import Encoding, fit_encoding
 from owl_geo.errors import RunError
 from owl_geo.features.embedding import check_vectors
 from owl_geo.ground.footprints import common_crs
@@ -188,8 +188,10 @@ def _check_what_was_learnt(run: Run, pool: KeptPool) -> None:
             before = patch_table.read(run.path / PATCHES)
         except (OSError, ValueError, KeyError, pyarrow.ArrowException):  # the update restores it
             return
-        _check_concepts_fit(run, before, pool.patches)
-        other += _changed_concepts(run, before, pool.patches)
+        was, now = _encodings(run, before, pool.patches)
+        _check_concepts_fit(run, was.names, now.names)
+        changed = {*_changed_concepts(run, before, pool.patches), *now.differing(was)}
+        other += [name for name in run.settings.concepts if name in changed]
     try:
         statistics = run.index.statistics
     except RunError:  # likewise
@@ -221,12 +223,31 @@ def _changed_concepts(run: Run, before: pd.DataFrame, now: pd.DataFrame) -> list
     return changed
 
 
-def _check_concepts_fit(run: Run, before: pd.DataFrame, patches: pd.DataFrame) -> None:
-    """Raise RunError where a network's concepts would have other columns than before."""
+def _encodings(run: Run, before: pd.DataFrame, now: pd.DataFrame) -> tuple[Encoding, Encoding]:
+    """Return how a network has seen the concepts, and how it would see them.
+
+    Both are fitted on the patches that the pool had at first, as in ``Run.search``: what ``add``
+    brought has no part in it. A pool of other patches than before is one that begins anew.
+    """
+    growth = run_setup.growth_before(run, now["patch_id"])
+    try:
+        parts = run.index.record.parts
+    except RunError:  # the update restores it
+        parts = ()
     concepts = list(run.settings.concepts)
-    others = patches.columns.difference(concepts)
-    names = fit_encoding(before[[name for name in before if name not in others]]).names
-    now = fit_encoding(patches[concepts]).names
+    others = now.columns.difference(concepts)
+    return (
+        fit_encoding(_first(before, parts)[[name for name in before if name not in others]]),
+        fit_encoding(_first(now, growth[0] if growth else ())[concepts]),
+    )
+
+
+def _first(patches: pd.DataFrame, parts: Sequence[int]) -> pd.DataFrame:
+    return patches[: parts[0]] if parts else patches
+
+
+def _check_concepts_fit(run: Run, names: Sequence[str], now: Sequence[str]) -> None:
+    """Raise RunError where a network's concepts would have other columns than before."""
     if names == now:
         return
     lost, new = (sorted(set(a) - set(b)) for a, b in ((names, now), (now, names)))

@@ -409,6 +409,27 @@ def test_fail_is_the_default_and_leaves_nothing(folder: Path) -> None:
         init(folder / "r", settings(folder, "away"), on_error="skip")
 
 
+def test_a_network_keeps_the_concepts_of_the_scenes_that_it_began_with(folder: Path) -> None:
+    """What other scenes brought it has not seen: an update looks at what it has."""
+    tables = {"model": {"kind": "cnn"}, "training": {"epochs": 1}}
+    path = init(folder / "run", settings(folder, "a", **tables)).run.path
+    answered(Run(path), path)
+    add(path, [tile(folder, "c")])
+    answered(Run(path), path)
+    toml = path / "owl.toml"
+    before = toml.read_text()
+    toml.write_text(before.replace('value = "wood"', 'value = "town"'))  # is nowhere in a
+    with pytest.raises(RunError, match=r"cnn has learnt .* cannot change: wood lost"):
+        update(path)
+    toml.write_text(before)
+    assert query(Run(path), go_on=True).number == 2
+    land = gpd.read_file(folder / "land.gpkg", layer="land")
+    land.assign(use=land["use"].replace("town", "city")).to_file(folder / "land.gpkg", layer="land")
+    update(path)  # a has no town, and no city either
+    assert set(Run(path).patches["use"]) == {"wood", "city", "unknown"}
+    assert query(Run(path), go_on=True).number == 3
+
+
 def test_an_addition_skips_and_fails_as_well(folder: Path) -> None:
     bad_scenes(folder)
     path = folder / "r"
