@@ -188,9 +188,9 @@ def _check_what_was_learnt(run: Run, pool: KeptPool) -> None:
             before = patch_table.read(run.path / PATCHES)
         except (OSError, ValueError, KeyError, pyarrow.ArrowException):  # the update restores it
             return
-        was, now = _encodings(run, before, pool.patches)
-        _check_concepts_fit(run, was.names, now.names)
-        changed = {*_changed_concepts(run, before, pool.patches), *now.differing(was)}
+        seen, anew = _encodings(run, before, pool.patches)
+        _check_concepts_fit(run, seen.names, anew.names)
+        changed = {*_changed_concepts(run, before, pool.patches), *anew.differing(seen)}
         other += [name for name in run.settings.concepts if name in changed]
     try:
         statistics = run.index.statistics
