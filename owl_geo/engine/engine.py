@@ -134,7 +134,7 @@ class Engine:
         history = expected_history(self.run, paths, annotator=annotator)
         rounds = self.run.rounds()
         number = len(rounds)
-        answers = self.run.answers(history, rounds[-1].answers_seen if rounds else 0)
+        answers = self.run.answers(history, rounds[-1].answers_seen if rounds else 0, rounds)
         if self._expects(answers, number):
             return
         self._change_plans()

@@ -29,7 +29,7 @@ from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
 from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, WAITING, RunPaths, busy, no_run
-from owl_geo.run_folder.records import Round, grid_record
+from owl_geo.run_folder.records import Round, grid_record, in_order_asked
 from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
@@ -233,14 +233,16 @@ class Run:
         if len(elsewhere):
             raise store.elsewhere(str(elsewhere[0]), self.called)
 
-    def answers(self, history: pd.DataFrame, seen: int) -> Answers:
+    def answers(self, history: pd.DataFrame, seen: int, rounds: Sequence[Round]) -> Answers:
         """Return the answers as positions in the index; those after ``seen`` are fresh.
 
-        Raises RunError where the index lacks an answered patch.
+        They are in the order in which ``rounds`` asked for them, whoever answered first: a network
+        learns in that order. Raises RunError where the index lacks an answered patch.
         """
         from owl_geo.search.records import Answers, class_numbers  # takes a while to import
 
         current, tied = settled(history)
+        current = in_order_asked(current, rounds)
         try:
             closed = self.index.positions(current["patch_id"].tolist())
         except SourceError as error:

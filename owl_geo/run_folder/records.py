@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from pyproj.exceptions import CRSError
@@ -19,6 +19,9 @@ from owl_geo.schema import REVIEW
 from owl_geo.sources.file_states import FileRecord
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.types import BandOrigin, BandStatistics, SceneGrid
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 
@@ -126,6 +129,19 @@ class Round:
         cv_auc = _typed(json.loads(text), dict)["cv_auc"]
         number = math.nan if cv_auc is None else _typed(cv_auc, float)
         return replace(self, metrics=replace(self.metrics, cv_auc=number), unmeasured=None)
+
+
+def in_order_asked(answered: pd.DataFrame, rounds: Sequence[Round]) -> pd.DataFrame:
+    """Return the rows of patches in the order in which rounds asked for them, by rank.
+
+    Those that nobody asked for, such as imported ones, come first, by their names. So the order
+    does not depend on whose answers came first.
+    """
+    asked = (name for entry in rounds for name in entry.patch_ids)
+    place = {name: number for number, name in enumerate(asked)}  # the last, of one asked again
+    names = answered["patch_id"].tolist()
+    order = sorted(range(len(names)), key=lambda row: (place.get(names[row], -1), names[row]))
+    return answered.iloc[order]
 
 
 def later_text(cv_auc: float) -> str:

@@ -103,7 +103,7 @@ def advance(
     rounds = run.rounds()
     number = len(rounds)
     history = run.labels.history()
-    answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
+    answers = run.answers(history, rounds[-1].answers_seen if rounds else 0, rounds)
     _warn_of_lost_answers(run, history)
     done = None if foreseen is None else foreseen(answers, number, report)
     search = run.search(device, workers, report)

@@ -63,7 +63,8 @@ class CurrentModel:
         newest = int(history["seq"].max()) if len(history) else 0
         is_new = newest > (rounds[-1].answers_seen if rounds else 0)
         number = len(rounds) if is_new else len(rounds) - 1
-        answers = run.answers(history, rounds[number - 1].answers_seen if number > 0 else 0)
+        learnt = rounds[:number]
+        answers = run.answers(history, learnt[-1].answers_seen if learnt else 0, learnt)
         if len(answers.labels) == 0:
             return None
         if len(np.unique(answers.labels)) == 1:

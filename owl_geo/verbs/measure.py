@@ -46,14 +46,15 @@ def depends_on(run: Run) -> str:
 
 def unmeasured(run: Run) -> list[Unmeasured]:
     """Return the rounds that are not measured completely, the newest first."""
-    entries = [entry for entry in reversed(run.rounds()) if entry.unmeasured is not None]
+    rounds = run.rounds()
+    entries = [entry for entry in reversed(rounds) if entry.unmeasured is not None]
     if not entries:
         return []
     history, now = run.labels.history(), depends_on(run)
     return [
         Unmeasured(
             entry.number,
-            run.answers(history[history["seq"] <= entry.answers_seen], 0)
+            run.answers(history[history["seq"] <= entry.answers_seen], 0, rounds[: entry.number])
             if entry.unmeasured == now
             else None,
         )

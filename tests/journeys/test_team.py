@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from owl_geo import Run, ingest, query
+from owl_geo import Run, import_answers, ingest, query
 from owl_geo.batches import dealt, read_batch
 from owl_geo.cli import cli
 from owl_geo.errors import ConfigError, RunError
@@ -381,3 +381,25 @@ def test_a_batch_smaller_than_the_team_has_no_empty_files(tmp_path: Path) -> Non
         searches.label(path, {patches_of(path)[0]: "absent"}, annotator=None)
     ingest(run, paths, annotator="nobody")
     assert run.waiting() is None
+
+
+@pytest.mark.parametrize("model", searches.MODELS.values(), ids=searches.MODELS)
+def test_whose_answers_come_first_does_not_change_the_search(model, tmp_path: Path) -> None:
+    """A network learns in an order, and that is the batch's, with what was imported before it."""
+    runs = []
+    for number, names in enumerate((["ana", "ben"], ["ben", "ana"])):
+        run = team(tmp_path / str(number), **model)
+        query(run, annotators=["ana", "ben"])
+        asked = run.rounds()[0].patch_ids
+        others = [name for name in run.patches["patch_id"] if name not in asked][:2]
+        known = tmp_path / f"known{number}.csv"
+        rows = zip(others, ["present", "absent"], strict=True)
+        known.write_text("patch_id,label\n" + "".join(f"{a},{b}\n" for a, b in rows))
+        for name in names:
+            given = dict(zip(asked, ["present", "absent", "absent"] * 4, strict=False))
+            answer(run, {name: given})
+            if name == "ana":
+                import_answers(run, known, annotator="eva")
+        runs.append((query(run), run.files.model(1).read_bytes()))
+    assert runs[1][0].patch_ids == runs[0][0].patch_ids
+    assert runs[1][1] == runs[0][1]

@@ -279,7 +279,8 @@ GIVEN = {  # by model and head: members of one model, where it is fitted anew; n
 
 def n_members(run: Run) -> int:
     """How many opinions the last round's model has of a patch."""
-    search, answers = run.search(torch.device("cpu")), run.answers(run.labels.history(), 0)
+    search = run.search(torch.device("cpu"))
+    answers = run.answers(run.labels.history(), 0, run.rounds())
     learner = search.resumed(run.files.model(1))
     search.learn(learner, answers, 2)
     return len(search.members(learner, np.arange(5), 2))

@@ -95,7 +95,7 @@ def test_a_batch_is_there_before_its_round_is_measured(two: tuple[Path, Path]) -
     assert len(told) == 1 and told[0][0]
     assert all(map(math.isnan, told[0][1:]))
     opened = Run(run)
-    answers = opened.answers(opened.labels.history(), 0)
+    answers = opened.answers(opened.labels.history(), 0, opened.rounds())
     known = cross_validated_auc(opened.search("cpu"), answers, 1)
     assert 0 < known < 1
     assert entry.metrics.cv_auc == known
