@@ -163,9 +163,12 @@ def fit_encoding(pool: pd.DataFrame) -> Encoding:
     return Encoding(tuple(c for c in candidates if _varies(c.values(pool[c.concept]))))
 
 
-def encode(concepts: pd.DataFrame) -> Encoded:
-    """Fit an encoding on these patches and return their own rows; see ``fit_encoding``."""
-    return fit_encoding(concepts).encode(concepts)
+def encode(concepts: pd.DataFrame, fitted_on: int | None = None) -> Encoded:
+    """Fit an encoding on these patches, or the first of them, and return the rows of all.
+
+    See ``fit_encoding``.
+    """
+    return fit_encoding(concepts[:fitted_on]).encode(concepts)
 
 
 def _columns_of(name: str, column: pd.Series) -> list[_Column]:

@@ -36,7 +36,7 @@ def amount(number: float, concept: Concept) -> str:
 
 def conditions(run: Run) -> dict[str, str]:
     """Return in words where each column of a run's encoded concepts applies, by column name."""
-    return fit_encoding(run.index.concepts).conditions
+    return fit_encoding(run.index.concepts[: run.n_encoded]).conditions
 
 
 def follows_answers(run: Run) -> bool:

@@ -210,6 +210,14 @@ class Run:
             self.check_ground(store)
         return store
 
+    @property
+    def n_encoded(self) -> int | None:
+        """The number of patches, from the first, that concepts are encoded by; None for all.
+
+        A model that goes on from round to round needs the same inputs.
+        """
+        return self.index.parts[0] if self.settings.model.by_gradient else None
+
     def check_ground(self, store: LabelStore) -> None:
         """Raise RunError where the store knows patches under these names on other ground.
 
@@ -412,8 +420,7 @@ class Run:
             scene_ids=self.scenes.ids,
             workers=workers,
             report=report,
-            # a model that goes on from round to round needs the same inputs
-            n_encoded=self.index.parts[0] if self.settings.model.by_gradient else None,
+            n_encoded=self.n_encoded,
             places_once=self.index.record.places_once,
         )
 

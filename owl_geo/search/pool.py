@@ -14,7 +14,7 @@ import pandas as pd
 from owl_geo.acquisition.candidates import Scores, constant
 from owl_geo.acquisition.nearby import Neighbours, Part, near_known
 from owl_geo.acquisition.relevance import Evidence, LearnedRelevance, RelevanceKind, learn_relevance
-from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
+from owl_geo.concepts.encoding import Encoded, encode
 from owl_geo.ground.blocks import ground_blocks
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
@@ -129,7 +129,7 @@ class Pool:
     @cached_property
     def concepts(self) -> Encoded:
         """The concepts of every patch as numbers."""
-        return fit_encoding(self.concept_table[: self._n_encoded]).encode(self.concept_table)
+        return encode(self.concept_table, self._n_encoded)
 
     @property
     def positive(self) -> int:
@@ -248,10 +248,13 @@ def _centres(windows: PoolWindows) -> Scores:
 
 
 def relevance_model(
-    settings: Settings, concepts: pd.DataFrame, answers: Answers
+    settings: Settings, concepts: pd.DataFrame, answers: Answers, n_encoded: int | None
 ) -> LearnedRelevance:
-    """Return what the answers say about the concepts (N rows), starting from the given weights."""
-    encoded = encode(concepts)
+    """Return what the answers say about the concepts (N rows), starting from the given weights.
+
+    ``n_encoded`` is what a ``Search`` has.
+    """
+    encoded = encode(concepts, n_encoded)
     return learn_relevance(
         concepts,
         encoded.matrix,

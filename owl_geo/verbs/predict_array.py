@@ -106,7 +106,7 @@ def predict_array(
         report=report,
         keep=run.path / FEATURES,
         scene_ids=run.scenes.ids,
-        n_encoded=run.index.parts[0] if settings.model.by_gradient else n,
+        n_encoded=run.n_encoded or n,
         n_scaled=n,
     )
     positions = np.arange(n, n + len(new), dtype=np.int64)

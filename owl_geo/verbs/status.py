@@ -224,5 +224,5 @@ def _asked_by(
 
 def _factors(run: Run, history: pd.DataFrame) -> tuple[Factor, ...]:
     answers = run.answers(history, 0, run.rounds())
-    model = relevance_model(run.settings, run.index.concepts, answers)
+    model = relevance_model(run.settings, run.index.concepts, answers, run.n_encoded)
     return tuple(sorted(model.explain(), key=lambda factor: -abs(factor.coefficient)))

@@ -100,7 +100,7 @@ class TestTheDraw:
         assert len(set(batch.positions.tolist())) == 10
         # what is left is worth no more than what was chosen
         concepts = one.patches[list(one.settings.concepts)]
-        model = relevance_model(one.settings, concepts, some_answers(one))
+        model = relevance_model(one.settings, concepts, some_answers(one), None)
         relevance = model.relevance(concepts, one.concepts.matrix)
         assert relevance[free].max() <= batch.terms.relevance[~batch.audited].min()
 

@@ -13,12 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+import torch
 from rasterio.transform import from_origin
 from rasters import ORIGIN, coordinates, write_raster
 from scene_windows import pool_at
 from searches import label
 
 from owl_geo import Run, add, ingest, init, predict, query, status
+from owl_geo.acquisition.relevance import learn_relevance
+from owl_geo.concepts.encoding import encode
 from owl_geo.disk import atomic
 from owl_geo.errors import ConfigError, LayerError, RunError, SourceError
 from owl_geo.measures.audit import Outlook
@@ -196,6 +199,31 @@ def test_a_network_goes_on_though_a_class_is_new(folder: Path) -> None:
     answered(Run(path), path)
     add(path, [tile(folder, "c")])
     assert len(query(Run(path)).patch_ids) == 4
+
+
+def test_status_tells_the_odds_that_the_search_goes_by(folder: Path) -> None:
+    """A network's concepts stay scaled by the scenes that it began with."""
+    tables = {"model": {"kind": "cnn"}, "training": {"epochs": 1}}
+    path = init(folder / "run", settings(folder, "a", **tables)).run.path
+    answered(Run(path), path)
+    add(path, [tile(folder, "c")])
+    run = Run(path)
+    answered(run, path)
+    search = run.search(torch.device("cpu"))
+    encoded = search.concepts
+    answers = run.answers(run.labels.history(), 0, run.rounds())
+    learned = learn_relevance(
+        search.concept_table,
+        encoded.matrix,
+        encoded.names,
+        run.settings.acquisition.weights,
+        answers.positions,
+        answers.labels == search.positive,
+    )
+    expected = {one.name: one.coefficient for one in learned.explain()}
+    found = status(run)
+    assert {one.name: one.coefficient for one in found.relevance} == pytest.approx(expected)
+    assert encode(search.concept_table).names != encoded.names
 
 
 def test_another_crs_takes_the_footprints_and_the_answers_to_degrees(folder: Path) -> None:
