@@ -125,16 +125,11 @@ class _Delegate(QStyledItemDelegate):
             painter.drawRect(QRectF(place).adjusted(-half, -half, half, half))
         under = QRect(place.left(), place.bottom() + _FRAME + 2, edge, gallery.text_height)
         painter.setPen(option.palette.color(QPalette.ColorRole.Text))
-        painter.drawText(under, Qt.AlignmentFlag.AlignLeft, number(probability(patch)))
-        if patch.answer.label is not None:
-            sign = {gallery.positive: _ACCEPTED}.get(patch.answer.label, _REJECTED)
-            if patch.answer.label in schema.RESERVED_LABELS:
-                sign = ""
-            said = index.model().other(patch) or patch.answer.label  # the frame says what, too
-            text = painter.fontMetrics().elidedText(
-                f"{sign} {said}".strip(), Qt.TextElideMode.ElideRight, edge * 2 // 3
-            )
-            painter.drawText(under, Qt.AlignmentFlag.AlignRight, text)
+        digits, metrics = number(probability(patch)), painter.fontMetrics()
+        painter.drawText(under, Qt.AlignmentFlag.AlignLeft, digits)
+        room = edge - metrics.horizontalAdvance(f"{digits} ")
+        text = gallery.said(patch, index.model().other(patch), room)
+        painter.drawText(under, Qt.AlignmentFlag.AlignRight, text)
         if option.state & QStyle.StateFlag.State_Selected:
             painter.setPen(_pen(_CURRENT, Qt.PenStyle.SolidLine, 3))
             painter.drawRect(QRectF(option.rect).adjusted(1.5, 1.5, -1.5, -1.5))
@@ -227,6 +222,22 @@ class Gallery(QListView):
         if probability(patch) >= self.threshold:
             return self._colours[self.positive], Qt.PenStyle.DotLine, _FRAME
         return None
+
+    def said(self, patch: Patch, who: str, room: int) -> str:
+        """Return what is said of an answer within ``room`` pixels, and of ``who`` gave it, if any.
+
+        Where a class is too long for that, its frame and the sign before it say enough.
+        """
+        label = patch.answer.label
+        if label is None:
+            return ""
+        sign = _ACCEPTED if label == self.positive else _REJECTED
+        if label in schema.RESERVED_LABELS:
+            sign = ""
+        text, metrics = f"{sign} {who or label}".strip(), self.fontMetrics()
+        if metrics.horizontalAdvance(text) > room and sign and not who:
+            return sign
+        return metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
 
     def show_patch(self, fid: int) -> None:
         """Make a patch the current one and bring it into view; none if it is not here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from qgis.PyQt.QtCore import QRect, Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QEvent, QObject, QRect, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QBoxLayout,
@@ -23,7 +23,7 @@ from .panels import tool_button
 
 _STEPS = 1000  # of the slider, between the probabilities 0 and 1
 _ONE_ROW = 760  # pixels of width from which slider and buttons are side by side
-_LEAST_MAP = 220  # pixels of height that the map keeps above the panel
+_LEAST_MAP = 200  # pixels of height that the map keeps above the panel
 _MOST_LINES = 3  # of a text beside slider and buttons
 _MOST_FITS = 3  # until the height is right
 _SETTLED_MS = 50  # after which a dock that was shown has its place
@@ -56,6 +56,7 @@ class ReviewDock(QDockWidget):
         self._was_shown = False
         self._canvas: QWidget | None = None
         self._n_fits = 0  # how often its height may still be chosen
+        self._fitted_in = 0  # height of the window that it was chosen for
         self._fit_later = QTimer(self)
         self._fit_later.setSingleShot(True)
         self._fit_later.timeout.connect(self._fit)
@@ -65,39 +66,64 @@ class ReviewDock(QDockWidget):
     def open_below(self, canvas: QWidget) -> None:
         """Show the panel; for the first time, as high as the map above it can spare.
 
-        It then takes whole rows of pictures, and leaves at least half of the height to the map if
-        it can; on a small screen, the pictures are smaller. What the user has moved stays as it is.
+        It then takes two rows of pictures if the map keeps its room, else one; on a small screen,
+        the pictures are smaller. When the window gets another height, that is chosen anew, unless
+        the user has moved what is between map and panel.
         """
         bottom = Qt.DockWidgetArea.BottomDockWidgetArea
         is_below = self.parentWidget().dockWidgetArea(self) == bottom and not self.isFloating()
         if not self._was_shown and is_below and self.isHidden():
-            self._canvas, self._n_fits = canvas, _MOST_FITS
-            self._fit_later.start(_SETTLED_MS)
+            self._canvas = canvas
+            self.parentWidget().installEventFilter(self)
+            self._begin_to_fit()
         self._was_shown = True
         self.show()
         self.raise_()
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Choose the height anew in a window of another height, such as one that opens."""
+        is_other = event.type() == QEvent.Type.Resize and watched is self.parentWidget()
+        if is_other and self._canvas is not None and watched.height() != self._fitted_in:
+            self._begin_to_fit()
+        return super().eventFilter(watched, event)
+
+    def _begin_to_fit(self) -> None:
+        self._n_fits, self._fitted_in = _MOST_FITS, self.parentWidget().height()
+        self._fit_later.start(_SETTLED_MS)
+
     def _fit(self) -> None:
         """Choose the size of pictures, and show as many rows as there is room for."""
-        if not self.isVisible():  # closed again, or behind another tab
+        if not self.isVisible() or self._canvas is None:  # closed again, or behind another tab
             return
         besides = self.height() - self.gallery.viewport().height()
         room = self._canvas.height() + self.height()
-        heights = [besides + self.gallery.row_height(edge) for edge in EDGES]
-        fits = (n for n, height in enumerate(heights) if room - height >= _LEAST_MAP)
-        n = next(fits, len(EDGES) - 1)
-        self.gallery.set_edge(EDGES[n])
-        height, row = heights[n], self.gallery.row_height(EDGES[n])
-        if 2 * (height + row) <= room:
-            height += row
-        if height != self.height() and self._n_fits:  # the texts may have got other lines by now
+        heights = {
+            (rows, edge): besides + rows * self.gallery.row_height(edge)
+            for rows in (2, 1)
+            for edge in EDGES
+        }
+        fits = (choice for choice, height in heights.items() if room - height >= _LEAST_MAP)
+        choice = next(fits, (1, EDGES[-1]))
+        height = heights[choice]
+        self.gallery.set_edge(choice[1])
+        if height == self.height():
+            self._n_fits = 0
+        if self._n_fits:  # the texts may have got other lines by then
             self._n_fits -= 1
             self.parentWidget().resizeDocks([self], [height], Qt.Orientation.Vertical)
             self._fit_later.start(_SETTLED_MS)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Put slider and buttons side by side where there is room for both."""
+        """Put slider and buttons side by side where there is room for both.
+
+        In a window that stays as it is, only the user changes the height once it was chosen.
+        """
         super().resizeEvent(event)
+        window = self.parentWidget()
+        is_moved = event.oldSize().height() != self.height() and not self._n_fits
+        if self._canvas is not None and is_moved and window.height() == self._fitted_in:
+            self._canvas = None
+            window.removeEventFilter(self)
         direction = QBoxLayout.Direction
         is_wide = self.width() >= _ONE_ROW
         self._rows.setDirection(direction.LeftToRight if is_wide else direction.TopToBottom)

@@ -308,7 +308,7 @@ def window_of(iface):
 
 @pytest.mark.parametrize(
     ("size", "edge", "n_rows", "least"),
-    [((745, 480), 96, 1, 160), ((960, 640), 128, 1, 280), ((1600, 960), 128, 2, 450)],
+    [((745, 480), 96, 1, 160), ((960, 640), 96, 2, 220), ((1600, 960), 128, 2, 450)],
     ids=["netbook", "laptop", "desk"],
 )
 def test_the_map_keeps_its_room_on_a_small_screen(
@@ -321,6 +321,7 @@ def test_the_map_keeps_its_room_on_a_small_screen(
     row = gallery.row_height(edge)
     wait_until(lambda: gallery.edge == edge and gallery.viewport().height() == n_rows * row)
     assert iface.window.centralWidget().height() >= least  # the map, and messages above it
+    QTest.qWait(300)  # until it is settled
     iface.window.resizeDocks([dock], [dock.height() + 40], Qt.Orientation.Vertical)
     QTest.qWait(50)
     chosen = dock.height()
@@ -329,6 +330,35 @@ def test_the_map_keeps_its_room_on_a_small_screen(
     plugin.review()
     QTest.qWait(300)
     assert dock.height() == chosen and gallery.edge == edge  # what the user chose stays
+
+
+def test_a_review_takes_the_room_that_a_window_gets(plugin, batch, iface, window_of, wait_until):
+    """It may be opened while QGIS's window is still to be as large as the screen."""
+    window_of(745, 480)
+    plugin.open(batch("shown/review"))
+    gallery = gallery_of(plugin)
+    wait_until(lambda: gallery.viewport().height() == gallery.row_height(96))
+    window_of(1600, 960)
+    wait_until(lambda: gallery.viewport().height() == 2 * gallery.row_height(128))
+    dock = plugin.review_dock
+    QTest.qWait(300)  # until it is settled
+    iface.window.resizeDocks([dock], [dock.height() + 40], Qt.Orientation.Vertical)
+    QTest.qWait(300)
+    edge = gallery.edge
+    window_of(745, 480)
+    QTest.qWait(300)
+    assert gallery.edge == edge  # what the user chose stays
+
+
+def test_an_answer_is_said_where_there_is_room_for_it(review, plugin, press):
+    gallery = gallery_of(plugin)
+    patch = plugin.labelling.session.patch
+    press("A")
+    metrics = gallery.fontMetrics()
+    whole = f"✓ {patch.answer.label}"
+    assert gallery.said(patch, "", 1000) == whole
+    assert gallery.said(patch, "", metrics.horizontalAdvance(whole) - 1) == "✓"
+    assert gallery.said(patch, "Benedikt", metrics.horizontalAdvance("✓ Bened…")) == "✓ Bened…"
 
 
 @pytest.mark.parametrize("size", [(745, 480), (1600, 960)], ids=["netbook", "desk"])
