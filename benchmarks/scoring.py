@@ -65,10 +65,10 @@ def main() -> None:
 
     def ours(name: str, worth_it: int, precision: Precision = "float32") -> int:
         scoring.WORTH_IT = worth_it
-        members = scoring.predict_proba(
-            model, source, everything, device=torch.device("cpu"), precision=precision
+        (probabilities,) = scoring.predict_members(
+            [model], source, everything, device=torch.device("cpu"), precision=precision
         )
-        scores[name] = entropy(members)[:_DRAWN]
+        scores[name] = entropy(probabilities)[:_DRAWN]
         return N
 
     compiled = "owl-geo, compiled by OpenVINO"

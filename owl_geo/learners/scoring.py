@@ -30,33 +30,6 @@ _READERS = 4  # threads that read for a GPU
 _DRAWING = Lock()
 
 
-def predict_proba(
-    model: PatchModel,
-    source: PatchSource,
-    positions: IntArray,
-    *,
-    concepts: FloatArray | None = None,
-    device: torch.device,
-    precision: Precision = "float32",
-    progress: Progress | None = None,
-) -> FloatArray:
-    """Return class probabilities, float32 ``(n, classes)``, of patches at ascending positions.
-
-    ``concepts`` is float32 ``(n, n_concepts)``, of the same patches.
-    """
-    members = predict_members(
-        [model],
-        source,
-        positions,
-        concepts=concepts,
-        device=device,
-        precision=precision,
-        progress=progress,
-    )
-    only: FloatArray = members[0]
-    return only
-
-
 def predict_members(
     models: Sequence[PatchModel],
     source: PatchSource,

@@ -12,7 +12,7 @@ from owl_geo import Reptile, SimpleCNN, SyntheticSource
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.learners.meta_batches import concept_groups, diverse
 from owl_geo.learners.reptile import mean_weights
-from owl_geo.learners.scoring import predict_proba
+from owl_geo.learners.scoring import predict_members
 from owl_geo.learners.training import MetaBatch, fit, meta_update
 from owl_geo.models import checkpoint
 from owl_geo.models.devices import check_device, pick_device
@@ -327,8 +327,8 @@ def test_scoring_equals_one_pass_over_everything() -> None:
     ids = source.index["patch_id"].tolist()
     model = checkpoint.build(spec(3, 8), seed=0).eval()
     seen: list[tuple[int, int]] = []
-    streamed = predict_proba(
-        model,
+    (streamed,) = predict_members(
+        [model],
         source,
         np.arange(300),
         device=CPU,

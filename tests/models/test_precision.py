@@ -59,7 +59,7 @@ def scored(kind: str, *, worth_it: int = 10**9, **options) -> FloatArray:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "WORTH_IT", worth_it)
         everything = np.arange(N)
-        return scoring.predict_proba(model, source, everything, device=CPU, **options)[:, 1]
+        return scoring.predict_members([model], source, everything, device=CPU, **options)[0, :, 1]
 
 
 def check_close(half: FloatArray, full: FloatArray) -> None:
