@@ -75,7 +75,7 @@ def _read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
         # measured shapes, several types, unclosed rings: either harmless or logged below
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            return vector_files.read(path, **options)
+            table = vector_files.read(path, **options)
         except ShapelyError:
             _log.warning(
                 "%s has broken geometries, for example unclosed rings, or surfaces in space, of "
@@ -83,6 +83,23 @@ def _read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
                 path,
             )
             return vector_files.read(path, on_invalid="ignore", **options)
+    if 0 < (count := _n_without_place(table)) < len(table):
+        _log.warning(
+            "%s: %s of %s no geometry, left out",
+            path,
+            f"{count:,}",
+            counted(len(table), "feature has", "features have"),
+        )
+    return table
+
+
+def _n_without_place(table: gpd.GeoDataFrame) -> int:
+    """Return how many features have no geometry, or an empty one; 0 where none can have one."""
+    shapes = getattr(table, "geometry", None)
+    if shapes is None:
+        return 0
+    values = shapes.to_numpy()
+    return int((shapely.is_missing(values) | shapely.is_empty(values)).sum())
 
 
 def repaired(geometries: AnyArray) -> AnyArray:

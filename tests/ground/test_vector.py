@@ -125,6 +125,19 @@ def test_edges_that_go_round_the_earth_between_neighbours_are_said(
     assert (said in caplog.text) if count else (caplog.text == "")
 
 
+def test_features_without_a_place_are_counted(tmp_path: Path, caplog) -> None:
+    shapes = [shapely.Point(1, 1), None, shapely.Point(), shapely.Point(2, 2)]
+    path = tmp_path / "a.gpkg"
+    gpd.GeoDataFrame({"n": range(4)}, geometry=shapes, crs=4326).to_file(path)
+    assert len(read_table(str(path))) == 4
+    assert f"{path}: 2 of 4 features have no geometry, left out" in caplog.text
+    caplog.clear()
+    gpd.GeoDataFrame({"n": range(2)}, geometry=shapes[::3], crs=4326).to_file(path)
+    read_table(str(path))
+    read_table(str(path), read_geometry=False)
+    assert caplog.text == ""
+
+
 def test_columns_can_be_left_unread(tmp_path: Path) -> None:
     ring = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
     assert list(read_table(geojson(tmp_path / "a.geojson", ring), columns=[])) == ["geometry"]
