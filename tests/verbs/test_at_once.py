@@ -249,7 +249,8 @@ def test_what_is_read_of_a_run_at_one_moment_stays(run: Run) -> None:
         other = Run(run.path)
         answer(other)
         assert len(run.rounds()) == 1 and len(run.labels.history()) == 12
-        assert owl_geo.status(run) == before
+        # in words: from Python 3.13 on, dataclasses with not-a-number are equal to none
+        assert repr(owl_geo.status(run)) == repr(before)
     assert len(run.rounds()) == 2 and len(run.labels.history()) == 18
     assert owl_geo.status(run).batches == 2
 
