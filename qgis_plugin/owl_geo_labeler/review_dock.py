@@ -94,6 +94,7 @@ class ReviewDock(QDockWidget):
     def _fit(self) -> None:
         """Choose the size of pictures, and show as many rows as there is room for."""
         if not self.isVisible() or self._canvas is None:  # closed again, or behind another tab
+            self._n_fits = 0
             return
         besides = self.height() - self.gallery.viewport().height()
         room = self._canvas.height() + self.height()
