@@ -419,7 +419,7 @@ def test_a_defect_is_answered_and_the_next_request_is_done(
 
     with monkeypatch.context() as patched:
         patched.setattr(Engine, "status", broken)
-        client.ask("status", run=begun.path)
+        client.ask("open", run=begun.path)
         error = client.answer()["error"]
     assert error["code"] == -32603
     assert "ZeroDivisionError" in error["message"] and "broken" in error["data"]["traceback"]
