@@ -106,7 +106,7 @@ def _team(run: Run, annotators: Sequence[str] | None, overlap: float | None) -> 
     except ConfigError as error:
         if not error.fault:
             raise
-        raise ConfigError(  # programs and requests give arguments, which are named like the settings
+        raise ConfigError(  # programs give arguments, which are named like the settings
             error.fault.replace("team.", "", 1),
             remedy=error.remedy,
             settings=error.settings,

@@ -82,10 +82,10 @@ def test_a_team_that_cannot_be_is_said_by_the_names_of_the_params(
 ) -> None:
     run = make(tmp_path / "run").path
     kind, ask = methods.by_name["query"]
-    with pytest.raises(ConfigError, match="^annotators has 'a' twice; give each"):
+    with pytest.raises(ConfigError, match=r"^annotators has 'a' twice; give each"):
         ask(kind(run=str(run), annotators=["a", "a"]))
     methods.drop()
-    with pytest.raises(ConfigError, match="^overlap is 2, but it should be"):
+    with pytest.raises(ConfigError, match=r"^overlap is 2, but it should be"):
         query(run, annotators=["a", "b"], overlap=2)
 
 
