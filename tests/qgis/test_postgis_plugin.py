@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 from owl_geo_labeler.errors import Problem
