@@ -2,7 +2,7 @@
 # pylandstats 3.1.0, numpy 2.4.6, pandas 3.1.1 (Python 3.11).
 #
 # pylandstats measures patches of land cover. It takes the width and the height of a pixel, and the perimeter of a patch
-# is right for any of them. The total edge, of the same patch, of its class and of the landscape, has the two swapped:
+# is right for any of them. The total edge, of a class and of the landscape, has the two swapped around the same patch:
 # a field of 4 x 2 pixels of 10 m x 30 m has a perimeter of 200 m and an edge of 280 m. Nothing warns. Edge densities go
 # wrong with it.
 #
