@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 from owl_geo_labeler.errors import Problem
@@ -202,9 +201,8 @@ def test_the_server_may_go_away_in_the_middle(opened, press, as_ben, expected, w
 
 
 def test_what_cannot_be_stored_goes_into_a_file_that_ingest_takes(
-    opened, run, press, expected, monkeypatch, tmp_path
+    opened, run, press, expected, home
 ):
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
     place = view(opened)
     server(expected, "stop", "-m", "immediate")
     try:
@@ -212,7 +210,7 @@ def test_what_cannot_be_stored_goes_into_a_file_that_ingest_takes(
         opened._close_labelling()
     finally:
         server(expected, "start")
-    (rescued,) = tmp_path.glob("*-answers-*.gpkg")
+    (rescued,) = home.glob("*-answers-*.gpkg")
     assert "2 new" in owl_geo("ingest", run, rescued)
     assert place
 
