@@ -163,7 +163,8 @@ def _pairs(
     "--oracle-values",
     cls=opt.Advanced,
     callback=_words,
-    help="Values of the truth that count as positive.",
+    metavar="VALUE[=NAME],...",
+    help="Values of the truth that mean the class searched for, or VALUE=NAME for several classes.",
 )
 @click.option(
     "--oracle-share",

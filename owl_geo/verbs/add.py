@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.concepts.kept import KeptLayers
-from owl_geo.concepts.table import describe
 from owl_geo.errors import RunError, SceneError, SourceError, check_texts
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import AnyRun, Run
@@ -28,6 +27,7 @@ from owl_geo.sources.views.measuring import ViewSummary
 from owl_geo.truth.held_out import Before
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import BandStatistics, FailedScene
+from owl_geo.verbs.init_summary import concept_lines
 from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.older_runs import check_scales
 from owl_geo.verbs.pool_index import concepts_of, with_concepts
@@ -134,7 +134,7 @@ def _add(
         failed=(*addition.failed, *source.failed),
         patches=len(fresh.patches),
         scenes=[str(scene) for scene in source.summary],
-        concepts=describe(fresh.patches[list(settings.concepts)]) if len(fresh.patches) else [],
+        concepts=concept_lines(fresh.patches, settings) if len(fresh.patches) else [],
         views=fresh.views,
         total=len(whole),
     )

@@ -478,9 +478,9 @@ def test_describe() -> None:
             "nothing": [np.nan] * 4,
         }
     )
-    assert describe(columns) == [
+    assert describe(columns, {"metres": "m", "nothing": "m"}) == [
         "cover: town: 2 (50.0 %), wood: 1 (25.0 %), unknown: 1 (25.0 %)",
-        "metres: min 0, median 20, max 1,235, missing 1",
+        "metres: min 0, median 20, max 1,235 m, missing 1",
         "share: min 0, median 0.175, max 1, missing 0",
         "near: yes 1 (25.0 %)",
         "nothing: no patch has a value",
@@ -489,4 +489,4 @@ def test_describe() -> None:
 
 def test_describe_keeps_many_classes_short() -> None:
     columns = pd.DataFrame({"code": [str(k) for k in range(40)]}, dtype=object)
-    assert describe(columns)[0].endswith(", 28 more classes")
+    assert describe(columns, {})[0].endswith(", 28 more classes")
