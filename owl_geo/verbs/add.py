@@ -30,7 +30,7 @@ from owl_geo.types import BandStatistics, FailedScene
 from owl_geo.verbs.init_summary import concept_lines
 from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.older_runs import check_scales
-from owl_geo.verbs.pool_index import concepts_of, with_concepts
+from owl_geo.verbs.pool_index import beyond_layers, concepts_of, with_concepts
 from owl_geo.verbs.pool_truth import held_out_later, truth_table
 from owl_geo.verbs.run_views import with_views_of
 from owl_geo.verbs.same_ground import leave_out_known_places
@@ -186,7 +186,7 @@ class _Fresh:
         layers = KeptLayers(run.path / LAYERS, like_before=True)
         table = concepts_of(settings, source, report, workers, layers, skip=True, a_part=True)
         if table.outside and on_error == "fail":
-            raise SceneError(f"scene {table.outside[0]!r} lies outside every layer")
+            raise SceneError(beyond_layers(table.outside[0]))
         patches = with_concepts(source.index, table.columns)
         _, levels, views = with_views_of(run, source, report)
         if settings.oracle is None or not len(patches):
