@@ -146,18 +146,18 @@ def show(opened: Run, entry: Round, *, waits: bool, to_store: bool) -> None:
         filled = {path: n for path in waiting if (n := count_answers(path))}
         here = opt.quoted(opened.path)
         paths = " ".join(opt.quoted(path) for path in filled or waiting)
-        ingest = f"owl-geo ingest {here} {paths}"
         if filled and not to_store:
             which = plural(sum(filled.values()), "answer that is", "answers that are")
             opt.say(
                 f"Batch {entry.batch_id} has {sum(filled.values()):,} {which} not ingested yet: "
-                f"{ingest}"
+                f"owl-geo ingest {here} {paths}"
             )
         else:
-            then = f"owl-geo query {here} --to-store" if to_store else ingest
+            then = f"query {here} --to-store" if to_store else f"ingest {here} {paths}"
             leave = "; leave it with --go-on" if entry.is_review else ""
             opt.say(
-                f"Batch {entry.batch_id} has no answers{by} yet; label it, then `{then}`{leave}"
+                f"Batch {entry.batch_id} has no answers{by} yet; label it, then "
+                f"`owl-geo {then}`{leave}"
             )
         files = {name: path for name, path in files.items() if path in waiting}
     else:

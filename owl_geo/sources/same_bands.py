@@ -233,7 +233,9 @@ def _both_lists(
     elif chosen.of_run and not in_a_view():  # its bands stay as they are
         advice = "add scenes that have the run's bands, or make another run"
     else:
-        advice = f"name bands that both have with {setting()}, or set `names` of a scene in owl.toml"
+        advice = (
+            f"name bands that both have with {setting()}, or set `names` of a scene in owl.toml"
+        )
     return SceneError(error.message, remedy=f"{hint}it has {ours}; {first} has {theirs}; {advice}")
 
 
