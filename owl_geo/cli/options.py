@@ -113,6 +113,14 @@ class Command(click.Command):
                 )
             )
 
+    @property
+    def folded_flags(self) -> frozenset[str]:
+        """The options that --help leaves out, as they are typed."""
+        if not self._folds:
+            return frozenset()
+        folded = [one for one in self.params if isinstance(one, Advanced)]
+        return frozenset(flag for one in folded for flag in (*one.opts, *one.secondary_opts))
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options; many advanced ones go under their own heading, or are left out."""
         if not self._folds:

@@ -124,7 +124,8 @@ def no_run(path: Path) -> RunError | None:
     folded = {name.casefold(): name for name in runs}
     near = difflib.get_close_matches(path.name.casefold(), list(folded), n=1)
     meant_name = f"did you mean {str(path.parent / folded[near[0]])!r}? If not, " if near else ""
-    return RunError(f"no run folder at {path}", remedy=f"{meant_name}make one with `owl-geo init`")
+    make = f"make one with `owl-geo init {path} --scene FILE`"
+    return RunError(f"no run folder at {path}", remedy=f"{meant_name}{make}")
 
 
 def _runs_in(folder: Path) -> list[str]:

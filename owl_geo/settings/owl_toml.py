@@ -56,7 +56,8 @@ def load(path: Path) -> Settings:
         data = read(path)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{path} does not exist", remedy="make a run with `owl-geo init`"
+            f"{path} does not exist",
+            remedy=f"make a run with `owl-geo init {path.parent} --scene FILE`",
         ) from error
     version = data.get("version")
     if isinstance(version, int) and version > LAYOUT_VERSION:

@@ -111,7 +111,7 @@ def advance(
     if team is not None and choose is None and not askable.any():
         raise RunError(
             f"{run.path}: every patch is answered, so there is nothing left to ask",
-            remedy="map the result with `owl-geo predict`",
+            remedy=f"map the result with `owl-geo predict {run.path}`",
         )
     log.info("round %d: learning from %s", number, counted(len(answers.labels), "label"))
     if done is None or done.search is not search:  # which may have been opened anew meanwhile

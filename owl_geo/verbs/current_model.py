@@ -47,7 +47,7 @@ class CurrentModel:
         if model is None:
             raise RunError(
                 f"{run.path} has no answer to learn from yet",
-                remedy="label a batch, then `owl-geo ingest` it",
+                remedy=f"label a batch and ingest it; `owl-geo status {run.path}` says which",
             )
         return model
 

@@ -24,7 +24,7 @@ def publish(run: Run, entry: Round) -> Publication:
     if entry.batch_id is None:
         raise RunError(
             f"{run.path}: round {entry.number} asked nothing, so it has no batch",
-            remedy="run `owl-geo query` to make one",
+            remedy=f"run `owl-geo query {run.path}` to make one",
         )
     table = _whole(entry, [read_table(path) for path in run.batch_paths(entry).values()])
     settings = run.settings
