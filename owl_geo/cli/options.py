@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess  # nosec B404 # only its quoting for Windows
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -249,13 +247,6 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(below, dict) and isinstance(value, dict)
         merged[name] = merge(merged[name], value) if both else value
     return merged
-
-
-def quoted(path: PurePath) -> str:
-    """Return a path quoted for the shell of this system."""
-    if sys.platform == "win32":
-        return subprocess.list2cmdline([str(path)])
-    return shlex.quote(str(path))
 
 
 def end_json(message: str, code: int) -> None:

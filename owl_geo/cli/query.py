@@ -9,7 +9,7 @@ import click
 
 from owl_geo.cli import flags
 from owl_geo.cli import options as opt
-from owl_geo.wording import counted, plural
+from owl_geo.wording import as_typed, counted, plural
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -144,8 +144,8 @@ def show(opened: Run, entry: Round, *, waits: bool, to_store: bool) -> None:
         names = [name for name, path in files.items() if name is not None and path in waiting]
         by = f" from {' and '.join(names)}" if names else ""
         filled = {path: n for path in waiting if (n := count_answers(path))}
-        here = opt.quoted(opened.path)
-        paths = " ".join(opt.quoted(path) for path in filled or waiting)
+        here = as_typed(opened.path)
+        paths = " ".join(as_typed(path) for path in filled or waiting)
         if filled and not to_store:
             which = plural(sum(filled.values()), "answer that is", "answers that are")
             opt.say(

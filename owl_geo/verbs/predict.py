@@ -42,7 +42,7 @@ from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import FOLDER, PredictionFolder, legend_of, only_one
 from owl_geo.verbs.prediction_record import FILE_NAME, PredictionRecord
 from owl_geo.verbs.target_areas import THRESHOLD, TargetArea, Targets, check_threshold
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 from owl_geo.work.progress import Progress, Reporter, silent, stretch_of
 from owl_geo.work.workers import Workers
 
@@ -180,7 +180,7 @@ def predictions(
     if not record.scenes:
         raise RunError(
             f"there are no predictions in {folder}",
-            remedy=f"make them with `owl-geo predict {run.path}`",
+            remedy=f"make them with `owl-geo predict {as_typed(run.path)}`",
         )
     return {
         name: read_maps(folder, entry["file"], legend_of(run)).assign_attrs(scene=name)

@@ -93,6 +93,8 @@ def test_where_no_run_is_near_it_says_how_to_make_one(here: Path) -> None:
     make = "make one with `owl-geo init elsewhere/forests --scene FILE`"
     assert error is not None and error.remedy == make
     assert str(error) == f"no run folder at elsewhere/forests; {make}"
+    spaced = no_run(Path("my forests"))
+    assert spaced is not None and "`owl-geo init 'my forests' --scene" in spaced.remedy
     # whoever reads owl.toml in an empty folder says that it is missing
     assert no_run(Path("empty")) is None
 
