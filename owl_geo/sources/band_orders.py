@@ -61,11 +61,12 @@ _SPELT = (
     (r"false[-_ ]?colou?r|colou?r[-_ ]?infrared", _UNKNOWN),
 )
 
-# Groups of a Maxar image's IMD, which GDAL reads: one a band, in the order of the bands.
+# Groups of a Maxar image's IMD, which GDAL reads: one a band, in the order of the bands. GDAL before
+# 3.10 sorts them by name; Maxar's bands stand as they do here.
 _GROUP = re.compile(r"BAND_(\w+)\.")
 _IMD = {
-    **{"P": "pan", "C": "coastal", "B": "blue", "G": "green", "R": "red"},
-    **{"RE": "rededge1", "N": "nir"},
+    **{"P": "pan", "C": "coastal", "B": "blue", "G": "green", "Y": None, "R": "red"},
+    **{"RE": "rededge1", "N": "nir", "N2": None},
 }
 
 
@@ -75,8 +76,11 @@ def band_order(stem: str, tags: Mapping[str, str], n: int) -> _Order | None:
     ``stem`` is the file's name without ending, ``tags`` what GDAL reads in the file and beside it.
     None where the product is not known, or has another number of bands.
     """
-    groups = dict.fromkeys(match[1] for key in tags if (match := _GROUP.match(key)) is not None)
-    if len(groups) == n != 3:  # in an image for display they need not be in the groups' order
+    named = dict.fromkeys(match[1] for key in tags if (match := _GROUP.match(key)) is not None)
+    if len(named) == n != 3:  # in an image for display they need not be in the groups' order
+        groups = list(named)
+        if groups == sorted(groups) and named.keys() <= _IMD.keys():
+            groups.sort(key=list(_IMD).index)
         return tuple(_IMD.get(group) for group in groups)
     for pattern, orders in _BY_NAME:
         if re.fullmatch(pattern, stem, re.IGNORECASE):

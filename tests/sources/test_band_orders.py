@@ -94,6 +94,23 @@ def test_an_imd_tells_the_order_but_of_images_for_display() -> None:
     assert band_order("x", tags, 3) is None
 
 
+@pytest.mark.parametrize(
+    ("groups", "wanted"),
+    [
+        ("C B G Y R RE N N2", "coastal blue green - red rededge1 nir -"),
+        ("B C G N N2 R RE Y", "coastal blue green - red rededge1 nir -"),  # as old GDAL sorts them
+        ("B G N R", "blue green red nir"),
+        ("R G B N", "red green blue nir"),
+        ("S1 S2 S3 S4 S5 S6 S7 S8", "- - - - - - - -"),
+    ],
+)
+def test_an_imd_tells_the_order_where_gdal_sorts_its_groups(groups: str, wanted: str) -> None:
+    names = groups.split()
+    tags = {f"BAND_{name}.absCalFactor": "1" for name in names}
+    bands = tuple(None if word == "-" else word for word in wanted.split())
+    assert band_order("x", tags, len(names)) == bands
+
+
 def test_a_product_goes_before_the_colours_of_its_file(tmp_path: Path, owl: Owl) -> None:
     path = planet(tmp_path / MARKED)
     assert first(GeoTiffSource(path, bands=["red", "blue", "nir"], patch_size=16)) == [30, 10, 40]
