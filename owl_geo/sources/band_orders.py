@@ -61,8 +61,8 @@ _SPELT = (
     (r"false[-_ ]?colou?r|colou?r[-_ ]?infrared", _UNKNOWN),
 )
 
-# Groups of a Maxar image's IMD, which GDAL reads: one a band, in the order of the bands. GDAL before
-# 3.10 sorts them by name; Maxar's bands stand as they do here.
+# Groups of a Maxar image's IMD, which GDAL reads: one a band, in the order of the bands. But GDAL
+# before 3.10 sorts them by name; Maxar's bands stand as they do here.
 _GROUP = re.compile(r"BAND_(\w+)\.")
 _IMD = {
     **{"P": "pan", "C": "coastal", "B": "blue", "G": "green", "Y": None, "R": "red"},
