@@ -43,7 +43,7 @@ class Incoming(QObject):
         sitting.session.correct(fid, sitting.store.current().get(fid, Answer()))
         self._redraw()
         self._offers.make(
-            fid, reason, self.tr("Take over"), lambda: sitting.take_over(fid, answer.label)
+            fid, reason, self.tr("Take over"), lambda: sitting.take_over(fid, answer)
         )
 
     def _on_changed(self, answers: dict[int, Answer]) -> None:
@@ -93,7 +93,7 @@ class Incoming(QObject):
                 label=theirs.label or self.tr("a comment"),
             ),
             self.tr("Replace with {label}").format(label=answer.label),
-            lambda: sitting.take_over(fid, answer.label),
+            lambda: sitting.take_over(fid, answer),
         )
 
     def _redraw(self) -> None:

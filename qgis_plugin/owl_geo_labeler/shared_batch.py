@@ -42,11 +42,17 @@ def open_shared(place: SharedPlace, shown: QgsVectorLayer | None = None) -> Batc
                 layer=place.layer, place=place.with_layer(""), names=", ".join(batches) or "none"
             )
         )
-    uri = place.uri(place.layer, "geom", "fid").uri(False)
-    layer = in_project(uri, shown) or QgsVectorLayer(uri, place.layer, _PROVIDER)
+    user, uri = _session_user(place), place.layer_uri()
+    layer = in_project(
+        lambda one: one.providerType() == _PROVIDER and place.is_source(one.source(), user), shown
+    )
+    if layer is None:
+        layer = QgsVectorLayer(uri, place.layer, _PROVIDER)
+    elif not layer.isValid():  # the database did not respond when the project was opened
+        layer.setDataSource(uri, layer.name(), _PROVIDER, True)
     if not layer.isValid():
         raise _unreadable(place, layer.error().summary() or "")
-    return opened(place, layer, batches[place.layer].info, _session_user(place))
+    return opened(place, layer, uri, batches[place.layer].info, user)
 
 
 def published(place: SharedPlace, run_id: str | None = None) -> list[Published]:

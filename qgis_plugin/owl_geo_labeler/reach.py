@@ -1,0 +1,51 @@
+"""Whether a database's server responds, asked before QGIS waits for it.
+
+QGIS waits for as long as the system keeps a connection on which nothing comes any more, a quarter of
+an hour or longer, and its window with it.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import suppress
+
+from .places import SharedPlace
+
+# The question whether a server speaks TLS: it needs no user, and is answered by one byte. The
+# system of a server that hangs, or a tunnel whose other end is gone, would still take a connection.
+_QUESTION = struct.pack("!ii", 8, 80877103)
+_SECONDS = 2.0
+_PORT = 5432
+
+
+class Reach:
+    """Asks the server of a place that was reached just now.
+
+    Where that cannot be asked, as of a socket's folder, a service or several hosts, it is taken to
+    respond.
+    """
+
+    def __init__(self, place: SharedPlace) -> None:
+        self._at: tuple[str, int] | None = None  # as a number: a name may take long to look up
+        host, port = place.host, place.port or str(_PORT)
+        if not host or host.startswith("/") or "," in host or not port.isdecimal():
+            return
+        with suppress(OSError):
+            for *_, there in socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM):
+                if _answers(there[:2]):
+                    self._at = there[:2]
+                    return
+
+    def responds(self) -> bool:
+        """Return whether the server responds, within two seconds."""
+        return self._at is None or _answers(self._at)
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, timeout=_SECONDS) as connection:
+            connection.sendall(_QUESTION)
+            return bool(connection.recv(1))
+    except OSError:
+        return False
