@@ -1,4 +1,4 @@
-"""Whether a database's server responds, asked before QGIS waits for it.
+"""Whether a database's server responds, asked before QGIS waits for it, and what it says.
 
 QGIS waits for as long as the system keeps a connection on which nothing comes any more, a quarter of
 an hour or longer, and its window with it.
@@ -6,9 +6,13 @@ an hour or longer, and its window with it.
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from qgis.core import QgsApplication
 
 from .places import SharedPlace
 
@@ -17,6 +21,11 @@ from .places import SharedPlace
 _QUESTION = struct.pack("!ii", 8, 80877103)
 _SECONDS = 2.0
 _PORT = 5432
+_LOG = "PostGIS"  # under which QGIS logs what it hears from a server
+# "ERROR:  ...", in the language of the server; what QGIS puts before it has one space
+_SAYS = re.compile(r"(?:^|\s)[^\s:]+: {2}(\S.*?)\s*(?:\n|$)")
+_RETURNED = re.compile(r" returned \d+ \[([^\]\n]+)")  # behind a whole statement
+_FAILED = "Connection to database failed\n"
 
 
 class Reach:
@@ -49,3 +58,33 @@ def _answers(address: tuple[str, int]) -> bool:
             return bool(connection.recv(1))
     except OSError:
         return False
+
+
+@contextmanager
+def hearing() -> Iterator[list[str]]:
+    """Collect what QGIS logs of servers: a layer that is not valid does not say why."""
+    heard: list[str] = []
+
+    def note(text: str, tag: str, *_level: object) -> None:
+        if tag == _LOG:
+            heard.append(text)
+
+    log = QgsApplication.messageLog()
+    log.messageReceived.connect(note)
+    try:
+        yield heard
+    finally:
+        log.messageReceived.disconnect(note)
+
+
+def said_in(text: str) -> str | None:
+    """Return what a server said in one line of a text; None if it said nothing."""
+    found = _SAYS.search(text)
+    return found[1] if found else None
+
+
+def reason_in(heard: list[str]) -> str:
+    """Return why a database cannot be read, in one line: what the server said, or the first line."""
+    whole = "\n".join(text.replace(_FAILED, "") for text in heard)
+    returned = _RETURNED.search(whole)
+    return said_in(whole) or (returned[1] if returned else "") or whole.strip().partition("\n")[0].strip()

@@ -10,15 +10,13 @@ from qgis.PyQt.QtCore import QObject
 
 from . import schema
 from .batch import Batch, answer_of
-from .reach import Reach
+from .reach import Reach, said_in
 from .session import Answer, Patch
 from .store import AnswerStore, Trouble
 
 _LOOK_MS = 10_000  # how often to look for the answers of others
 _RETRY_MS = 2000
 _REST = 4.0  # times what a failed attempt took: so long the window is free before the next one
-# "ERROR:  ...", in the language of the server; what QGIS puts before it has one space
-_SAYS = re.compile(r"(?:^|\s)[^\s:]+: {2}(\S.*?)\s*(?:\n|$)")
 _TAKEN = re.compile(r"is being labelled by|was labelled by")
 _LOST = re.compile(r"connection|server closed|terminat|could not translate|timeout", re.IGNORECASE)
 
@@ -175,8 +173,8 @@ class SharedStore(AnswerStore):
             return None, ""
         whole = "\n".join(provider.errors())
         provider.clearErrors()
-        says = _SAYS.search(whole)
-        reason = says[1] if says else " ".join(whole.split())
+        says = said_in(whole)
+        reason = says or " ".join(whole.split())
         if _TAKEN.search(reason):
             return Trouble.TAKEN, reason
         # a running database says why, one that shuts down that it does, one that is gone nothing
