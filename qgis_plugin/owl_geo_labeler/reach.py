@@ -87,4 +87,5 @@ def reason_in(heard: list[str]) -> str:
     """Return why a database cannot be read, in one line: what the server said, or the first line."""
     whole = "\n".join(text.replace(_FAILED, "") for text in heard)
     returned = _RETURNED.search(whole)
-    return said_in(whole) or (returned[1] if returned else "") or whole.strip().partition("\n")[0].strip()
+    first_line = whole.strip().partition("\n")[0].strip()
+    return said_in(whole) or (returned[1] if returned else first_line)
