@@ -1,7 +1,7 @@
 """Whether a database's server responds, asked before QGIS waits for it, and what it says.
 
-QGIS waits for as long as the system keeps a connection on which nothing comes any more, a quarter of
-an hour or longer, and its window with it.
+QGIS waits for as long as the system keeps a connection on which nothing comes any more, a quarter
+of an hour or longer, and its window with it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def said_in(text: str) -> str | None:
 
 
 def reason_in(heard: list[str]) -> str:
-    """Return why a database cannot be read, in one line: what the server said, or the first line."""
+    """Return in one line why a database cannot be read: what the server said, or the first line."""
     whole = "\n".join(text.replace(_FAILED, "") for text in heard)
     returned = _RETURNED.search(whole)
     first_line = whole.strip().partition("\n")[0].strip()
