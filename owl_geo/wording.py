@@ -1,6 +1,11 @@
-"""Numbers in sentences: words that agree with them, and shares in per cent."""
+"""What sentences hold: words that agree with numbers, shares in per cent, and paths to be typed."""
 
 from __future__ import annotations
+
+import shlex
+import subprocess  # nosec B404 # only its quoting for Windows
+import sys
+from pathlib import PurePath
 
 _ES = ("ch", "s", "x")  # nouns with such an ending take another syllable: batches, classes
 
@@ -33,3 +38,10 @@ def three_digits(share: float) -> str:
 def per_cent(share: float, *, digits: int = 0) -> str:
     """Return a share of 1 in per cent, with a space before the sign: ``76.7 %``."""
     return f"{share:.{digits}%}".replace("%", " %")
+
+
+def as_typed(path: PurePath | str) -> str:
+    """Return a path as it is typed in the shell of this system, in quotes where it needs them."""
+    if sys.platform == "win32":
+        return subprocess.list2cmdline([str(path)])
+    return shlex.quote(str(path))

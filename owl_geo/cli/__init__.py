@@ -152,7 +152,8 @@ def _run(arguments: list[str]) -> int:
         return end(error.format_message(), 2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "owl-geo"
-        return end(f"error: {usage.explained(error)}; see `{command} --help`", 2)
+        seen = f"see `{command} {usage.help_flag(error)}`"
+        return end(f"error: {usage.explained(error)}; {seen}", 2)
     except click.ClickException as error:
         return end(f"error: {one_line(error.format_message())}", 1)
     except click.exceptions.Abort:

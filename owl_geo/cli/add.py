@@ -9,7 +9,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 
 @click.command(
@@ -64,5 +64,5 @@ def add(
     scenes_.say_outcome(len(added.done), len(added.skipped), added.failed)
     if added.done:
         oracle = added.run.settings.oracle is not None
-        opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {opt.quoted(run_path)}")
+        opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {as_typed(run_path)}")
     return scenes_.exit_code(bool(added.failed))

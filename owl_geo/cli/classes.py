@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from owl_geo.cli import options as opt
+from owl_geo.wording import as_typed
 
 
 @click.group(short_help="Add a class to a run.", epilog="Example: owl-geo classes add RUN quarry")
@@ -43,5 +44,5 @@ def add(run_path: Path, name: str) -> None:
     if oracle is not None and oracle.path is not None:
         opt.say(
             f"The truth does not say where {name} is: set oracle.values.{name} in owl.toml, then "
-            f"run owl-geo init {opt.quoted(run_path)} --update"
+            f"run owl-geo init {as_typed(run_path)} --update"
         )

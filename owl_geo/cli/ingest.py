@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from owl_geo.cli import options as opt
+from owl_geo.wording import as_typed
 
 if TYPE_CHECKING:
     from owl_geo.verbs.ingest import Ingested
@@ -44,7 +45,7 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
         stored = stored or bool(done.new or done.unchanged)
         misplaced = misplaced or done.misplaced > 0
     if stored:
-        opt.say(f"Next: owl-geo query {opt.quoted(run_path)}")
+        opt.say(f"Next: owl-geo query {as_typed(run_path)}")
     else:
         names = ", ".join(str(path) for path in batches)
         first = "type the answers into the column label" if misplaced else "save the edits in QGIS"

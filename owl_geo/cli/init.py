@@ -163,7 +163,8 @@ def _pairs(
     "--oracle-values",
     cls=opt.Advanced,
     callback=_words,
-    help="Values of the truth that count as positive.",
+    metavar="VALUE[=NAME],...",
+    help="Values of the truth that mean the class searched for, or VALUE=NAME for several classes.",
 )
 @click.option(
     "--oracle-share",
@@ -242,6 +243,11 @@ def _make(
     """Make the run that the options describe, or show what it would be."""
     from owl_geo.settings import owl_toml
 
+    names_nothing = not (options.scenes or options.config_path)
+    if names_nothing and (run_path / owl_toml.FILE_NAME).is_file():
+        from owl_geo.run_folder import setup
+
+        setup.check_free(run_path, overwrite=overwrite)  # rather than that scenes are missing
     tables, failed = init_settings.tables_of(options)
     with flags.named_in_errors(vars(options)):
         settings = owl_toml.parse(tables, init_settings.origin(options))

@@ -13,7 +13,7 @@ from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
 from owl_geo.cli.logs import duration
 from owl_geo.settings.choices import MODELS
-from owl_geo.wording import counted, per_cent, plural
+from owl_geo.wording import as_typed, counted, per_cent, plural
 
 if TYPE_CHECKING:
     from owl_geo.settings.config import Settings
@@ -132,7 +132,7 @@ def say_summary(
     if is_new and store.has_administration:
         step = "store init"
     option = " --to-store" if step == "query" and store.has_layers else ""
-    opt.say(f"Next: owl-geo {step} {opt.quoted(run_path)}{option}")
+    opt.say(f"Next: owl-geo {step} {as_typed(run_path)}{option}")
     return scenes_.exit_code(bool(summary.failed))
 
 
@@ -156,7 +156,7 @@ def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], made: Path | 
         again = " --overwrite" if made and "--update" not in note else ""
         opt.say(f"Note: {note}{again}")
     for name, notes in notes_of(settings.views).items():
-        again = f", then run owl-geo init {opt.quoted(made)} --update" if made else ""
+        again = f", then run owl-geo init {as_typed(made)} --update" if made else ""
         for note in notes:
             opt.say(f"Note: view {name!r}: {note}{again}")
     paths = [path for of_scene in source.files.values() for path in of_scene]
@@ -164,6 +164,6 @@ def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], made: Path | 
     if extract is not None:
         again = " (--overwrite replaces this run)" if made else ""
         opt.say(
-            f"Note: {extract} lies beside the scene; --osm {opt.quoted(extract)} would use it to "
+            f"Note: {extract} lies beside the scene; --osm {as_typed(extract)} would use it to "
             f"guide the search{again}"
         )

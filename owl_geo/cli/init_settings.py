@@ -88,7 +88,7 @@ def tables_of(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, 
         _refuse(options, _OF_EARTH, f"--source {earthly}")
     named = sources[kind].named(kind, vars(options))
     base = opt.merge(base, absolute_paths(named.tables, Path.cwd()))
-    base = opt.merge(base, opt.given(oracle=_oracle(options), views=_views(options.views)))
+    base = opt.merge(base, opt.given(oracle=_oracle(options, base), views=_views(options.views)))
     if options.osm:
         base = opt.merge(base, _osm(options.osm))
     over = opt.given(
@@ -155,21 +155,46 @@ def _views(words: Sequence[str]) -> dict[str, Any]:
     return named_views(words)
 
 
-def _oracle(options: InitOptions) -> dict[str, Any]:
-    """Return the table [oracle] that --oracle and its further options name."""
+def _oracle(options: InitOptions, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table [oracle] that --oracle and its further options name.
+
+    ``base`` has the tables of --config, which may name the classes.
+    """
     path, values = options.oracle, options.oracle_values
     if not path:
         _refuse(options, ("oracle_column", "oracle_values", "oracle_share"), "--oracle")
         return {}
     path, layer = layer_of(path)
-    positive = _positive(options) or "present"
     return opt.given(
         path=_absolute(path),
         layer=layer,
         column=options.oracle_column,
-        values={positive: values} if values else None,
+        values=_meanings(values, options, base) if values else None,
         min_share=options.oracle_share,
     )
+
+
+def _meanings(
+    values: Sequence[str], options: InitOptions, base: Mapping[str, Any]
+) -> dict[str, Sequence[str]]:
+    """Return the truth's values by class: of the one searched for, or ``VALUE=NAME`` of several."""
+    stated = base.get("classes")
+    classes = options.classes or (stated if isinstance(stated, list) else ["absent", "present"])
+    pairs = [value.rpartition("=") for value in values]
+    named = [bool(equals) and label.strip() in classes for _, equals, label in pairs]
+    if not any(named):
+        last = "present" if "present" in classes else classes[-1]  # as the settings have it
+        return {_positive(options) or str(base.get("positive", last)): values}
+    if not all(named):
+        other = values[named.index(False)]
+        raise click.UsageError(
+            f"--oracle-values gives some values a class with VALUE=NAME, and {other!r} none; "
+            f"known: {', '.join(map(str, classes))}"
+        )
+    meanings: dict[str, list[str]] = {}
+    for value, _, label in pairs:
+        meanings.setdefault(label.strip(), []).append(value.strip())
+    return dict(meanings)
 
 
 def _positive(options: InitOptions) -> str | None:

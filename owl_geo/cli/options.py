@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess  # nosec B404 # only its quoting for Windows
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -112,6 +110,14 @@ class Command(click.Command):
                     help="Show the advanced options too.",
                 )
             )
+
+    @property
+    def folded_flags(self) -> frozenset[str]:
+        """The options that --help leaves out, as they are typed."""
+        if not self._folds:
+            return frozenset()
+        folded = [one for one in self.params if isinstance(one, Advanced)]
+        return frozenset(flag for one in folded for flag in (*one.opts, *one.secondary_opts))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options; many advanced ones go under their own heading, or are left out."""
@@ -241,13 +247,6 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(below, dict) and isinstance(value, dict)
         merged[name] = merge(merged[name], value) if both else value
     return merged
-
-
-def quoted(path: PurePath) -> str:
-    """Return a path quoted for the shell of this system."""
-    if sys.platform == "win32":
-        return subprocess.list2cmdline([str(path)])
-    return shlex.quote(str(path))
 
 
 def end_json(message: str, code: int) -> None:

@@ -9,7 +9,7 @@ import click
 
 from owl_geo.cli import flags
 from owl_geo.cli import options as opt
-from owl_geo.wording import counted, plural
+from owl_geo.wording import as_typed, counted, plural
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -144,18 +144,20 @@ def show(opened: Run, entry: Round, *, waits: bool, to_store: bool) -> None:
         names = [name for name, path in files.items() if name is not None and path in waiting]
         by = f" from {' and '.join(names)}" if names else ""
         filled = {path: n for path in waiting if (n := count_answers(path))}
+        here = as_typed(opened.path)
+        paths = " ".join(as_typed(path) for path in filled or waiting)
         if filled and not to_store:
-            paths = " ".join(opt.quoted(path) for path in filled)
             which = plural(sum(filled.values()), "answer that is", "answers that are")
             opt.say(
                 f"Batch {entry.batch_id} has {sum(filled.values()):,} {which} not ingested yet: "
-                f"owl-geo ingest {opt.quoted(opened.path)} {paths}"
+                f"owl-geo ingest {here} {paths}"
             )
         else:
-            then = "query` again" if to_store else "ingest`"
-            then += "; leave it with --go-on" if entry.is_review else ""
+            then = f"query {here} --to-store" if to_store else f"ingest {here} {paths}"
+            leave = "; leave it with --go-on" if entry.is_review else ""
             opt.say(
-                f"Batch {entry.batch_id} has no answers{by} yet; label it, then `owl-geo {then}"
+                f"Batch {entry.batch_id} has no answers{by} yet; label it, then "
+                f"`owl-geo {then}`{leave}"
             )
         files = {name: path for name, path in files.items() if path in waiting}
     else:

@@ -12,7 +12,7 @@ import click
 from owl_geo.cli import flags, loop, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli.query import ask
-from owl_geo.wording import counted, three_digits
+from owl_geo.wording import as_typed, counted, three_digits
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -64,7 +64,7 @@ def run(
     """
     if run_path is not None and source is not None:
         raise click.UsageError(
-            f"give either a run folder or --source synthetic; --out {opt.quoted(run_path)} names "
+            f"give either a run folder or --source synthetic; --out {as_typed(run_path)} names "
             "the folder of a simulated run"
         )
     if run_path is None and source is None:
@@ -108,7 +108,7 @@ def _synthetic(out: Path, overwrite: bool, options: _Options) -> Run:
             raise RunError(
                 f"{out} was made with {difference}",
                 remedy=(
-                    f"go on with `owl-geo run {opt.quoted(out)}`, choose another --out, or start "
+                    f"go on with `owl-geo run {as_typed(out)}`, choose another --out, or start "
                     "afresh with --overwrite"
                 ),
             )

@@ -11,6 +11,7 @@ import click
 from owl_geo.cli import options as opt
 from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import OwlError, RunError
+from owl_geo.wording import as_typed
 
 FILES = (
     *("scene.tif", "area.osm", "truth.gpkg", "README.md"),
@@ -33,8 +34,8 @@ def sample(folder: Path) -> None:
     a real Landsat scene comes with it. Nothing is overwritten.
     """
     _copy(folder)
-    scene, osm, truth, readme = (opt.quoted(folder / name) for name in FILES[:4])
-    search, trial = opt.quoted(folder / "search"), opt.quoted(folder / "trial")
+    scene, osm, truth, readme = (as_typed(folder / name) for name in FILES[:4])
+    search, trial = as_typed(folder / "search"), as_typed(folder / "trial")
     click.echo(folder)
     opt.say(f"What this is and what to look for: {readme}")
     opt.say("Search it yourself, labelling in QGIS:")

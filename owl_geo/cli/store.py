@@ -12,7 +12,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.errors import RunError, printable
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 if TYPE_CHECKING:
     from owl_geo.labels import LabelStore
@@ -60,7 +60,7 @@ def init(run_path: Path, lease_minutes: float | None) -> None:
     is_new = label_store.administration().set_up(settings.classes, settings.positive, lease)
     already = "" if is_new else f" already, with {counted(label_store.count(), 'answer')}"
     click.echo(f"{label_store.place} has run {settings.run_id}{already}")
-    opt.say(f"Next: owl-geo store annotator {opt.quoted(run_path)} NAME, for each annotator")
+    opt.say(f"Next: owl-geo store annotator {as_typed(run_path)} NAME, for each annotator")
 
 
 @store.command(

@@ -7,6 +7,7 @@ import re
 import click
 
 from owl_geo.cli.logs import one_line
+from owl_geo.cli.options import Command
 from owl_geo.errors import did_you_mean, nearest
 
 _ARGUMENTS = {
@@ -20,6 +21,15 @@ def explained(error: click.UsageError) -> str:
     text = one_line(error.format_message())
     hint = _hint(error, text)
     return f"{text}{hint}"
+
+
+def help_flag(error: click.UsageError) -> str:
+    """Return the option that explains what an error is about: a long help leaves out some."""
+    command = error.ctx.command if error.ctx else None
+    if not isinstance(command, Command):
+        return "--help"
+    named = set(re.findall(r"--[a-z-]+", error.format_message()))
+    return "--help-all" if named & command.folded_flags else "--help"
 
 
 def _hint(error: click.UsageError, text: str) -> str:

@@ -15,10 +15,12 @@ from owl_geo.ground.raster_files import values_of
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.concepts import RasterConcept
 from owl_geo.types import AnyArray
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
 _SHOWN = 10  # codes that a message lists
+_MOST_CLASSES, _FEW_CLASSES = 256, 20  # a legend has at most so many; and what is few in any pool
 
 
 class OfRaster(ConceptKind[RasterConcept]):
@@ -27,6 +29,11 @@ class OfRaster(ConceptKind[RasterConcept]):
     def values(self, index: pd.DataFrame) -> Values:
         """Return ``category`` for a majority, ``number`` for a mean."""
         return "category" if self.settings.reduce == "majority" else "number"
+
+    def remedy_for(self, wanted: Values) -> str:
+        """Return the setting that makes numbers of classes, or classes of numbers."""
+        reduce = "mean" if wanted == "number" else "majority"
+        return f'set reduce = "{reduce}" in concepts.{self.name}'
 
     def scaled_file(self) -> str | None:
         """Return the raster if its header has a scale or an offset for the band."""
@@ -48,7 +55,18 @@ class OfRaster(ConceptKind[RasterConcept]):
         names = rasters.by_code(self.settings.names)
         found = work.fill(UNKNOWN, partial(_majority, path, band, names), scenes_whole=True)
         self._check_names(names, found)
+        self._check_classes(found)
         return found
+
+    def _check_classes(self, found: AnyArray) -> None:
+        """Warn where there are so many classes that the values must be amounts, such as heights."""
+        n = len(set(map(str, found)) - {UNKNOWN})
+        if n > _MOST_CLASSES or n > max(_FEW_CLASSES, len(found) // 4):
+            _log.warning(
+                "concepts.%s: %s has %s classes on %s; if its values are amounts, set "
+                'reduce = "mean" in owl.toml',
+                *(self.name, self.settings.path, f"{n:,}", counted(len(found), "patch")),
+            )
 
     def _check_names(self, names: Mapping[str, str], found: AnyArray) -> None:
         """Warn where all codes that have a name are those of another legend."""

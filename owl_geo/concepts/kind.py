@@ -61,6 +61,10 @@ class ConceptKind(Generic[S]):
         """Return the type of its values, given a source's index; raises ConfigError."""
         raise NotImplementedError
 
+    def remedy_for(self, wanted: Values) -> str:
+        """Return how the concept gets values of another type; empty if it cannot have them."""
+        return ""
+
     def scaled_file(self) -> str | None:
         """Return the raster with a scale or an offset in its header, if the concept has one.
 

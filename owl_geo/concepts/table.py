@@ -93,16 +93,20 @@ def _check(kinds: Mapping[str, ConceptKind[Any]], index: pd.DataFrame) -> None:
         if kind.compares not in (None, values[kind.of]):
             raise ConfigError(
                 f"concepts.{name}: {kind.settings.kind} compares a {kind.compares}, "
-                f"but {kind.of!r} is a {values[kind.of]}"
+                f"but {kind.of!r} is a {values[kind.of]}",
+                remedy=kinds[kind.of].remedy_for(kind.compares),
             )
 
 
-def describe(columns: pd.DataFrame) -> list[str]:
-    """Return one line per concept: the counts of classes, range of numbers, or share of yes."""
-    return [f"{name}: {_summary(columns[name])}" for name in columns]
+def describe(columns: pd.DataFrame, units: Mapping[str, str]) -> list[str]:
+    """Return one line per concept: the counts of classes, range of numbers, or share of yes.
+
+    ``units`` has what to write behind the numbers of a concept, such as metres.
+    """
+    return [f"{name}: {_summary(columns[name], units.get(str(name), ''))}" for name in columns]
 
 
-def _summary(column: pd.Series) -> str:
+def _summary(column: pd.Series, unit: str) -> str:
     n = max(len(column), 1)
     if pd.api.types.is_bool_dtype(column):
         return f"yes {column.sum():,} ({per_cent(column.sum() / n, digits=1)})"
@@ -118,7 +122,7 @@ def _summary(column: pd.Series) -> str:
                 ("max", column.max()),
             )
         )
-        return f"{ends}, missing {missing:,}"
+        return f"{ends}{f' {unit}' if unit else ''}, missing {missing:,}"
     counts = column.value_counts(sort=False)
     counts = counts.sort_values(ascending=False, kind="stable")
     shown = [with_share(word, k, n) for word, k in counts.head(_CLASSES_SHOWN).items()]

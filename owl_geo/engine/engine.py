@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -176,8 +176,19 @@ class Engine:
 
     def status(self) -> Status:
         """Return where the run stands; see ``owl_geo.status``."""
+        with self.at_one_moment() as run:
+            return status_of(run)
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[Run]:
+        """Take in what others changed, and let the run be that of now until the end of the block.
+
+        For what looks at it several times: rounds are measured, and answers arrive, in between.
+        Nothing may be added in the block. Raises ConfigError or RunError as opening the run does.
+        """
         self._take_in()
-        return status_of(self.run)
+        with self.run.at_one_moment():
+            yield self.run
 
     def ingest(self, paths: Sequence[str | os.PathLike[str]], *, annotator: str) -> list[Ingested]:
         """Check and store the answers in labelled batches; see ``owl_geo.ingest``."""

@@ -25,7 +25,7 @@ from owl_geo.engine.params import (
 )
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
-from owl_geo.verbs.status import Status
+from owl_geo.verbs.status import Status, status
 from owl_geo.work.progress import Progress
 
 log = logging.getLogger("owl_geo")
@@ -165,10 +165,11 @@ class Methods:
         return {**_asked(engine.run, done.round), "is_new": is_new, "taken": done.taken}
 
     def _status(self, params: OfRun) -> dict[str, Any]:
-        engine = self._of(params)
-        now = engine.status()
+        with self._of(params).at_one_moment() as run:  # numbers and words are of the same
+            now = status(run)
+            told = self._describe(run, now)
         values = {name: value for name, value in vars(now).items() if name != "agreement"}
-        return {**values, "facts": self._describe(engine.run, now)}
+        return {**values, "facts": told}
 
     def _predict(self, params: PredictParams) -> dict[str, Any]:
         summary = self._of(params).predict(

@@ -22,6 +22,7 @@ from owl_geo.errors import ConfigError, RunError, suggestion
 FEWEST_SEEDS = 5  # with fewer, an interval says too little to be shown
 BOUND = "clairvoyant"  # the strategy that knows the truth; no other can find more
 SEARCH = ["source", "strategy", "seed"]
+_SAME = 1e-9  # what equal counts and AUCs may differ by, which are sums of fractions in floats
 COUNTS = ("seed", "n_labeled", "positives_found", "targets", "pool")
 COLUMNS = (
     *SEARCH,
@@ -289,9 +290,9 @@ def paired(values: pd.Series, baseline: str) -> pd.DataFrame:
     by = ["source", "strategy"]
     strategies = values.groupby(by).size().index
     result = mean_interval(difference.groupby(by))
-    result["won"] = (difference > 0).groupby(by).sum()
-    result["lost"] = (difference < 0).groupby(by).sum()
-    result["tied"] = (difference == 0).groupby(by).sum()
+    result["won"] = (difference > _SAME).groupby(by).sum()
+    result["lost"] = (difference < -_SAME).groupby(by).sum()
+    result["tied"] = (difference.abs() <= _SAME).groupby(by).sum()
     result = result.reindex(strategies)
     counts = ["seeds", "won", "lost", "tied"]
     result[counts] = result[counts].fillna(0).astype(np.int64)

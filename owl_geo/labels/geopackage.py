@@ -37,6 +37,7 @@ from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
 from owl_geo.settings.stores import known_addresses
 from owl_geo.types import Answer
+from owl_geo.wording import as_typed
 
 _COLUMNS = ", ".join(gpkg.quoted(name) for name in LABELS_COLUMNS)
 _INSERT = (
@@ -243,7 +244,7 @@ class GeoPackageLabels(LabelStore):
             f"{self.place} has answers on other ground, where {patch_id} is elsewhere than in "
             f"{called}",
             remedy=f"restore the run's own {self.name}, or move this one out of the run and use "
-            f"`owl-geo labels import {called} FILE`, which goes by the ground",
+            f"`owl-geo labels import {as_typed(called)} FILE`, which goes by the ground",
         )
 
     def _create(self) -> None:

@@ -7,7 +7,7 @@ from owl_geo.labels.base import AnsweredRun, LabelStore
 from owl_geo.settings.choices import implementation
 from owl_geo.settings.stores import store_choice
 from owl_geo.types import Answer
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 
 def store_class(address: str | None) -> type[LabelStore]:
@@ -37,6 +37,6 @@ def _check_has_all(store: LabelStore, former: LabelStore, run: AnsweredRun) -> N
     if lacking:
         raise RunError(
             f"{former.place} holds {counted(len(lacking), 'answer')} that {store.place} lacks",
-            remedy=f"run `owl-geo labels import {run.folder} {former.place}`, or move the file "
-            "away",
+            remedy=f"run `owl-geo labels import {as_typed(run.folder)} {as_typed(former.place)}`, "
+            "or move the file away",
         )

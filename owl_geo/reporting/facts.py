@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
-from pathlib import Path
 
 import pandas as pd
 
@@ -15,7 +13,7 @@ from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.choices import STRATEGIES
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted, per_cent, plural, two_digits
+from owl_geo.wording import as_typed, counted, per_cent, plural, two_digits
 
 
 def facts(run: Run, now: Status) -> list[tuple[str, str]]:
@@ -155,7 +153,7 @@ def _search(run: Run, now: Status) -> str:
         return text
     return (
         f"{text}: batches cover what is unlike the answered patches until there is one; a place "
-        f"that you know helps: owl-geo labels import {_quoted(run.path)} SITES"
+        f"that you know helps: owl-geo labels import {as_typed(run.path)} SITES"
     )
 
 
@@ -213,17 +211,17 @@ def _concepts(run: Run, now: Status) -> str:
 
 
 def _next(run: Run, now: Status) -> str:
-    here = _quoted(run.path)
+    here = as_typed(run.path)
     if now.next_step == "label":
-        batches = [_quoted(path) for path in now.waiting]
+        batches = [as_typed(path) for path in now.waiting]
         if run.labels.has_layers:
             query = f"owl-geo query {here} --to-store"
             return f"label the layer that {query} names, then {query}"
-        gone = [_quoted(path) for path in now.waiting if not path.exists()]
+        gone = [as_typed(path) for path in now.waiting if not path.exists()]
         if gone:
             what = f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone"
             return f"{what}; ingest it from where it is, or owl-geo query {here} --go-on"
-        filled = [_quoted(path) for path in now.waiting if count_answers(path)]
+        filled = [as_typed(path) for path in now.waiting if count_answers(path)]
         if filled:
             return f"ingest what has been labelled: owl-geo ingest {here} {' '.join(filled)}"
         return f"label {' and '.join(batches)}, then owl-geo ingest {here} {' '.join(batches)}"
@@ -233,8 +231,3 @@ def _next(run: Run, now: Status) -> str:
         return "nothing, every patch is answered"
     is_for_all = now.next_step == "query" and run.labels.has_layers
     return f"owl-geo {now.next_step} {here}{' --to-store' if is_for_all else ''}"
-
-
-def _quoted(path: Path) -> str:
-    """Return a path quoted for a shell."""
-    return shlex.quote(str(path))

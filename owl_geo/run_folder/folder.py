@@ -37,6 +37,7 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import in_short, known_bands
 from owl_geo.sources.base import PatchSource, PoolSource, find_positions
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
+from owl_geo.wording import as_typed
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -139,7 +140,7 @@ class Run:
             raise RunError(
                 f"the source's bands are {in_short(source.bands)}, but {self.called} was made for "
                 f"{in_short([band.name for band in bands])}",
-                remedy=f"restore them, or run `owl-geo init {self.called} --update`",
+                remedy=f"restore them, or run `owl-geo init {as_typed(self.called)} --update`",
             )
         indexed = self.index.record.scenes
         for name, grid in source.grids.items():
@@ -147,7 +148,7 @@ class Run:
                 raise RunError(
                     f"scene {name!r} was replaced: its CRS, position or size is not what it was "
                     f"when {self.called} was made",
-                    remedy=f"restore it, or run `owl-geo init {self.called} --update`",
+                    remedy=f"restore it, or run `owl-geo init {as_typed(self.called)} --update`",
                 )
         self.warn_of_changes()
         viewed = self.with_views(source)
@@ -155,7 +156,7 @@ class Run:
             raise RunError(
                 f"with the views, the bands are {in_short(viewed.bands)}, but {self.called} was "
                 f"made for {in_short(self.index.statistics.bands)}",
-                remedy=f"restore them, or run `owl-geo init {self.called} --update`",
+                remedy=f"restore them, or run `owl-geo init {as_typed(self.called)} --update`",
             )
         return viewed
 
@@ -180,14 +181,14 @@ class Run:
                 "view %r changed since %s was made: its pixels are read again, but its levels and "
                 "the statistics of its bands are the old ones; restore it, or run "
                 "`owl-geo init %s --update`",
-                *(name, self.called, self.called),
+                *(name, self.called, as_typed(self.called)),
             )
         for name in self.scenes.changed_scenes:
             log.warning(
                 "scene %r changed since %s was made: its pixels are read again, but its patches, "
                 "their concepts and the statistics of the bands are the old ones; restore it, or "
                 "run `owl-geo init %s --update`",
-                *(name, self.called, self.called),
+                *(name, self.called, as_typed(self.called)),
             )
 
     # --- answers ----------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources.base import positions_of
 from owl_geo.types import BandStatistics, IntArray, SceneGrid
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 _Value = TypeVar("_Value")
 
@@ -73,7 +73,7 @@ class PatchIndex:
                 self._check_not_at_work(f"{toml}: {what}")
                 raise RunError(
                     f"{toml}: {what} changed since the patch index was made",
-                    remedy=f"run `owl-geo init {self._folder} --update`",
+                    remedy=f"run `owl-geo init {as_typed(self._folder)} --update`",
                 )
         # not among the settings above, by which older runs know that their index is up to date
         if self.record.positive not in (None, self._settings.positive):
@@ -81,7 +81,7 @@ class PatchIndex:
             raise RunError(
                 f"{toml}: positive changed since the patch index was made for "
                 f"{self.record.positive}",
-                remedy=f"restore it, or run `owl-geo init {self._folder} --update`",
+                remedy=f"restore it, or run `owl-geo init {as_typed(self._folder)} --update`",
             )
 
     def _check_not_at_work(self, what: str) -> None:
@@ -228,7 +228,7 @@ class PatchIndex:
             value = read(path)
         except errors as error:
             raise RunError(
-                f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
+                f"{path} is damaged", remedy=f"run `owl-geo init {as_typed(self._folder)} --update`"
             ) from error
         self._content = content
         self.check_not_replaced()
@@ -266,7 +266,7 @@ class PatchIndex:
         path = self._folder / name
         if not path.exists():
             raise RunError(
-                f"{path} is missing", remedy=f"run `owl-geo init {self._folder} --update`"
+                f"{path} is missing", remedy=f"run `owl-geo init {as_typed(self._folder)} --update`"
             )
         return path
 

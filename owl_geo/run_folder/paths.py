@@ -12,7 +12,7 @@ from owl_geo.errors import BusyError, RunError
 from owl_geo.run_folder.records import Round
 from owl_geo.settings import owl_toml
 from owl_geo.settings.stores import store_choice
-from owl_geo.wording import plural
+from owl_geo.wording import as_typed, plural
 
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"
@@ -124,7 +124,8 @@ def no_run(path: Path) -> RunError | None:
     folded = {name.casefold(): name for name in runs}
     near = difflib.get_close_matches(path.name.casefold(), list(folded), n=1)
     meant_name = f"did you mean {str(path.parent / folded[near[0]])!r}? If not, " if near else ""
-    return RunError(f"no run folder at {path}", remedy=f"{meant_name}make one with `owl-geo init`")
+    make = f"make one with `owl-geo init {as_typed(path)} --scene FILE`"
+    return RunError(f"no run folder at {path}", remedy=f"{meant_name}{make}")
 
 
 def _runs_in(folder: Path) -> list[str]:

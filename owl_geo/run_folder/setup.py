@@ -280,7 +280,10 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     if not is_run(path):
         raise RunError(f"{path} is not empty and not a run", remedy="choose another folder")
     if not overwrite:
-        raise RunError(f"{path} already holds a run", remedy="go on with it, or use --overwrite")
+        raise RunError(
+            f"{path} already holds a run",
+            remedy="go on with it, rebuild it after an edit with --update, or use --overwrite",
+        )
     if is_locked(path / LOCK):
         raise busy(path)
     for place, people in _answers_by_people(path).items():

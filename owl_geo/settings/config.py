@@ -6,7 +6,8 @@ tables are in modules of their own.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -71,6 +72,17 @@ class Settings(Section):
             raise ValueError(f"it must be an address in quotes, {known_addresses()}")
         check_address(labels)
         return labels
+
+    @model_validator(mode="before")
+    @classmethod
+    def _last_is_searched_for(cls, values: Any) -> Any:
+        """Search for the last class where only the classes are given, as --classes does."""
+        if not isinstance(values, Mapping) or "positive" in values:
+            return values
+        classes = values.get("classes")
+        if not isinstance(classes, list | tuple) or not classes or "present" in classes:
+            return values
+        return {**values, "positive": classes[-1]}
 
     @model_validator(mode="after")
     def _names_agree(self) -> Settings:

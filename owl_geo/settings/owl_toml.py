@@ -20,6 +20,7 @@ from owl_geo.settings.config import Settings
 from owl_geo.settings.faults import first_fault
 from owl_geo.settings.files import settings_of_files, with_files
 from owl_geo.settings.paths import whole_path
+from owl_geo.wording import as_typed
 
 FILE_NAME = "owl.toml"
 
@@ -56,7 +57,8 @@ def load(path: Path) -> Settings:
         data = read(path)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{path} does not exist", remedy="make a run with `owl-geo init`"
+            f"{path} does not exist",
+            remedy=f"make a run with `owl-geo init {as_typed(path.parent)} --scene FILE`",
         ) from error
     version = data.get("version")
     if isinstance(version, int) and version > LAYOUT_VERSION:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,13 +39,19 @@ class AreaOfInterest:
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
         check_is_file(self.path, SourceError)
+        file, mark, layer = self.path.partition("|layername=")  # as QGIS names a layer of a file
+        if mark and Path(file).exists():
+            raise SourceError(
+                f"the area of interest is a file with one layer, not {self.path}",
+                remedy=_saved_alone(file, layer),
+            )
         try:
             # a GeoPackage may have tables beside its layer, such as QGIS's styles
             layers = [name for name, kind in list_layers(self.path) if kind is not None]
             if len(layers) > 1:
                 raise SourceError(
                     f"the area of interest {self.path} has several layers: {', '.join(layers)}",
-                    remedy="save the one you mean as a file of its own",
+                    remedy=_saved_alone(self.path, "LAYER"),
                 )
             table = read_table(self.path, layer=next(iter(layers), None), columns=[], force_2d=True)
         except UNREADABLE as error:
@@ -99,6 +106,12 @@ class AreaOfInterest:
             f"the area of interest {self.path} covers {_degrees(area)}, "
             f"the scenes cover {_degrees(extent)}"
         )
+
+
+def _saved_alone(file: str, layer: str) -> str:
+    """Return how a layer becomes a file of its own, of which the others are no part."""
+    command = shlex.join(["ogr2ogr", "aoi.gpkg", file, layer])
+    return f"save the one you mean as a file of its own, for example with `{command}`"
 
 
 def windows_in_area(grids: Mapping[str, SceneGrid], settings: TiledSettings) -> PoolWindows:

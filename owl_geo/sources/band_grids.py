@@ -23,7 +23,8 @@ def common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
             raise SceneError(
                 f"scene {name!r}: {band.path} is in {crs_text(band.grid)}, {base.path} in "
                 f"{crs_text(grid)}",
-                remedy="name bands that share a CRS",
+                remedy="name bands that share a CRS; if these are scenes of their own, name each "
+                "with --scene, or all with a pattern in quotes: 'FOLDER/*.tif'",
             )
         # a coarser grid may begin up to one of its pixels away, as Landsat's 15 m and 30 m bands do
         reach = max(*pixel_size(band.grid), *pixel_size(grid))
@@ -31,7 +32,8 @@ def common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
             raise SceneError(
                 f"scene {name!r}: {band.path} covers {extent_text(band.grid)}, {base.path} covers "
                 f"{extent_text(grid)}",
-                remedy="the bands of a scene must lie on each other",
+                remedy="the bands of a scene must lie on each other; if these are scenes of their "
+                "own, name each with --scene, or all with a pattern in quotes: 'FOLDER/*.tif'",
             )
     return replace(grid, name=name)
 

@@ -109,7 +109,7 @@ def _advice(path: str) -> str:
         inside = path if path.startswith(f"/{kind}/") else f"/{kind}/{path}"
         return f"unpack it and name the folder, or name a raster in it: {inside}/FILE"
     if name.endswith(_VECTORS) and Path(Path(name).stem).suffix != ".tif":
-        return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
+        return "by its name it is a vector layer: --osm, --examples, --oracle and --aoi take those"
     if ending in _UNPACKED:
         return "unpack it first"
     if ending in _CLOUDS:

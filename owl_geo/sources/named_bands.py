@@ -19,6 +19,11 @@ def of_view(name: str) -> Iterator[None]:
         _VIEW.reset(token)
 
 
+def in_a_view() -> bool:
+    """Whether the bands in question are those of a view."""
+    return _VIEW.get() is not None
+
+
 def setting() -> str:
     """Return what names bands: ``--bands``, or ``bands under [views.before] in owl.toml``."""
     view = _VIEW.get()

@@ -13,7 +13,7 @@ from owl_geo.errors import SceneError, SourceError
 from owl_geo.sources.band_choice import KnownBand, NotFound, abbreviated, like_known
 from owl_geo.sources.bands import Band, sensor_of_bands, unpadded
 from owl_geo.sources.counterparts import Counterparts
-from owl_geo.sources.named_bands import naming, setting, taking
+from owl_geo.sources.named_bands import in_a_view, naming, setting, taking
 from owl_geo.sources.sensors import code_in
 from owl_geo.types import EMBEDDING
 from owl_geo.wording import plural
@@ -228,11 +228,14 @@ def _both_lists(
     first = "the run" if chosen.of_run else f"the first scene, {chosen.scene!r},"
     both = "a run on both needs" if chosen.of_run else "both have"
     shared = _shared(chosen, wanted, offered, where)
-    advice = (
-        f"{both} {naming(shared)}"
-        if shared
-        else f"name bands that both have with {setting()}, or set `names` of a scene in owl.toml"
-    )
+    if shared:
+        advice = f"{both} {naming(shared)}"
+    elif chosen.of_run and not in_a_view():  # its bands stay as they are
+        advice = "add scenes that have the run's bands, or make another run"
+    else:
+        advice = (
+            f"name bands that both have with {setting()}, or set `names` of a scene in owl.toml"
+        )
     return SceneError(error.message, remedy=f"{hint}it has {ours}; {first} has {theirs}; {advice}")
 
 

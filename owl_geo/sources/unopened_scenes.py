@@ -26,6 +26,7 @@ from owl_geo.sources.unopened import (
     without_paths,
 )
 from owl_geo.types import EMBEDDING, FailedScene, SceneGrid
+from owl_geo.wording import as_typed
 from owl_geo.work.progress import Progress
 
 if TYPE_CHECKING:
@@ -298,7 +299,7 @@ def _no_masks(run_path: Path, *, has_values: bool) -> str:
     return (
         f"{run_path} has no scene with a mask; give its scenes theirs in owl.toml (mask under "
         "[[source.scenes]], and mask_bad under [source]) and run "
-        f"`owl-geo init {run_path} --update` first, or make another run"
+        f"`owl-geo init {as_typed(run_path)} --update` first, or make another run"
     )
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.concepts.kept import KeptLayers
-from owl_geo.concepts.table import describe
 from owl_geo.errors import RunError, SceneError, SourceError, check_texts
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import AnyRun, Run
@@ -28,9 +27,10 @@ from owl_geo.sources.views.measuring import ViewSummary
 from owl_geo.truth.held_out import Before
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import BandStatistics, FailedScene
+from owl_geo.verbs.init_summary import concept_lines
 from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.older_runs import check_scales
-from owl_geo.verbs.pool_index import concepts_of, with_concepts
+from owl_geo.verbs.pool_index import beyond_layers, concepts_of, with_concepts
 from owl_geo.verbs.pool_truth import held_out_later, truth_table
 from owl_geo.verbs.run_views import with_views_of
 from owl_geo.verbs.same_ground import leave_out_known_places
@@ -134,7 +134,7 @@ def _add(
         failed=(*addition.failed, *source.failed),
         patches=len(fresh.patches),
         scenes=[str(scene) for scene in source.summary],
-        concepts=describe(fresh.patches[list(settings.concepts)]) if len(fresh.patches) else [],
+        concepts=concept_lines(fresh.patches, settings) if len(fresh.patches) else [],
         views=fresh.views,
         total=len(whole),
     )
@@ -186,7 +186,7 @@ class _Fresh:
         layers = KeptLayers(run.path / LAYERS, like_before=True)
         table = concepts_of(settings, source, report, workers, layers, skip=True, a_part=True)
         if table.outside and on_error == "fail":
-            raise SceneError(f"scene {table.outside[0]!r} lies outside every layer")
+            raise SceneError(beyond_layers(table.outside[0]))
         patches = with_concepts(source.index, table.columns)
         _, levels, views = with_views_of(run, source, report)
         if settings.oracle is None or not len(patches):

@@ -32,7 +32,7 @@ from owl_geo.settings.acquisition import TeamSettings
 from owl_geo.types import IntArray, ShownScene
 from owl_geo.verbs.batch_files import shown_scenes, write_batch_files
 from owl_geo.verbs.measure import depends_on
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 from owl_geo.work.progress import Reporter
 from owl_geo.work.workers import Workers
 
@@ -111,7 +111,7 @@ def advance(
     if team is not None and choose is None and not askable.any():
         raise RunError(
             f"{run.path}: every patch is answered, so there is nothing left to ask",
-            remedy="map the result with `owl-geo predict`",
+            remedy=f"map the result with `owl-geo predict {as_typed(run.path)}`",
         )
     log.info("round %d: learning from %s", number, counted(len(answers.labels), "label"))
     if done is None or done.search is not search:  # which may have been opened anew meanwhile

@@ -21,6 +21,7 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import INDEX, PATCHES
 from owl_geo.search.records import Answers
 from owl_geo.search.search import Search
+from owl_geo.wording import as_typed
 
 if TYPE_CHECKING:
     from owl_geo.learners.base import Learner
@@ -47,7 +48,8 @@ class CurrentModel:
         if model is None:
             raise RunError(
                 f"{run.path} has no answer to learn from yet",
-                remedy="label a batch, then `owl-geo ingest` it",
+                remedy="label a batch and ingest it; "
+                f"`owl-geo status {as_typed(run.path)}` says which",
             )
         return model
 

@@ -13,6 +13,7 @@ from owl_geo.concepts.table import describe, with_share
 from owl_geo.features.statistics import has_no_index
 from owl_geo.ground.crs import around_the_earth, crs_of
 from owl_geo.run_folder.folder import Run
+from owl_geo.settings.config import Settings
 from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.band_choice import explained
 from owl_geo.sources.bands import common_names
@@ -41,6 +42,12 @@ class Summary:
     explained: str = ""  # the bands, with what each is where its name does not say so
 
 
+def concept_lines(patches: pd.DataFrame, settings: Settings) -> list[str]:
+    """Return a line per concept of these patches; see ``concepts.table.describe``."""
+    units = {name: unit for name, unit in settings.units.items() if unit != "%"}
+    return describe(patches[list(settings.concepts)], units)  # shares are shown as they are set
+
+
 def summarise(run: Run, made: PoolIndex) -> Summary:
     scenes = made.kept.patches["scene"].value_counts(sort=False)
     counts = [f"{name}: {counted(n, 'patch')}" for name, n in scenes.items()]
@@ -50,7 +57,7 @@ def summarise(run: Run, made: PoolIndex) -> Summary:
         explained=explained(known_bands_of(made.source)),
         crs=_crs_name(run.crs),
         scenes=[str(scene) for scene in made.source.summary] or counts,
-        concepts=describe(made.kept.patches[list(run.settings.concepts)]),
+        concepts=concept_lines(made.kept.patches, run.settings),
         coverage=made.coverage,
         truth=[] if made.kept.truth is None else _describe_truth(made.kept.truth, _places(run)),
         failed=made.failed,

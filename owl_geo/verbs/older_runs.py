@@ -6,6 +6,7 @@ from owl_geo.concepts.kind import kinds_of
 from owl_geo.errors import RunError
 from owl_geo.run_folder.folder import Run
 from owl_geo.truth.oracle import scaled_file
+from owl_geo.wording import as_typed
 
 
 def check_scales(run: Run) -> None:
@@ -25,5 +26,5 @@ def check_scales(run: Run) -> None:
             raise RunError(
                 f"{run.path} was made without the scale and offset in the header of {path}, which "
                 "new patches would have",
-                remedy=f"run `owl-geo init {run.path} --update` first",
+                remedy=f"run `owl-geo init {as_typed(run.path)} --update` first",
             )

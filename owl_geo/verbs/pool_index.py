@@ -106,10 +106,16 @@ def concepts_of(
     if not table.outside:
         return table
     kept = ~source.index["scene"].isin(table.outside).to_numpy()
-    source.leave_out(
-        [FailedScene(name, f"scene {name!r} lies outside every layer") for name in table.outside]
-    )
+    source.leave_out([FailedScene(name, beyond_layers(name)) for name in table.outside])
     return ConceptTable(table.columns[kept].reset_index(drop=True), table.coverage, table.outside)
+
+
+def beyond_layers(scene: str) -> str:
+    """Return why a scene that no layer reaches is left out, and what to do."""
+    return (
+        f"scene {scene!r} lies outside every layer; name layers in owl.toml that reach it, or make "
+        "a run of its own"
+    )
 
 
 def with_concepts(index: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:

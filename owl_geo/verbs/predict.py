@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import FOLDER, PredictionFolder, legend_of, only_one
 from owl_geo.verbs.prediction_record import FILE_NAME, PredictionRecord
 from owl_geo.verbs.target_areas import THRESHOLD, TargetArea, Targets, check_threshold
+from owl_geo.wording import as_typed, counted
 from owl_geo.work.progress import Progress, Reporter, silent, stretch_of
 from owl_geo.work.workers import Workers
 
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
     import xarray
 
     from owl_geo.learners.base import Learner
+
+_log = logging.getLogger("owl_geo")
 
 _FEWEST_FRAMES, _MOST_FRAMES = 20, 1000  # patches that are listed by default
 
@@ -175,7 +180,7 @@ def predictions(
     if not record.scenes:
         raise RunError(
             f"there are no predictions in {folder}",
-            remedy=f"make them with `owl-geo predict {run.path}`",
+            remedy=f"make them with `owl-geo predict {as_typed(run.path)}`",
         )
     return {
         name: read_maps(folder, entry["file"], legend_of(run)).assign_attrs(scene=name)
@@ -206,14 +211,17 @@ def _predict(
         total, done = sum(len(folder.positions[name]) for name in todo), 0
         progress = report("Predicting")
         for name in todo:
+            patches, begun = len(folder.positions[name]), time.perf_counter()
             try:
                 of_scene = stretch_of(progress, done, total)
                 _predict_scene(folder, name, search, learner, of_scene)
+                seconds = time.perf_counter() - begun
+                _log.info("scene %s: %s, %.1f s", name, counted(patches, "patch"), seconds)
             except SourceError as error:
                 if on_error == "fail":
                     raise
                 failed[name] = failed_scene(name, error).reason
-            done += len(folder.positions[name])
+            done += patches
     folder.forget(failed)
     return failed
 

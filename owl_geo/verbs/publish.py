@@ -11,6 +11,7 @@ from owl_geo.labels.sharing import BatchLayer, Publication
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
 from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_INFO_ANNOTATOR, LEASE_COLUMN
+from owl_geo.wording import as_typed
 
 
 def publish(run: Run, entry: Round) -> Publication:
@@ -25,7 +26,7 @@ def publish(run: Run, entry: Round) -> Publication:
     if entry.batch_id is None:
         raise RunError(
             f"{run.path}: round {entry.number} asked nothing, so it has no batch",
-            remedy="run `owl-geo query` to make one",
+            remedy=f"run `owl-geo query {as_typed(run.path)}` to make one",
         )
     table = _whole(entry, [read_table(path) for path in run.batch_paths(entry).values()])
     settings = run.settings

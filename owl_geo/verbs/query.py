@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from owl_geo.batches import n_shared
-from owl_geo.errors import RunError, check_list
+from owl_geo.errors import ConfigError, RunError, check_list
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round
 from owl_geo.settings import owl_toml
@@ -101,7 +101,17 @@ def _team(run: Run, annotators: Sequence[str] | None, overlap: float | None) -> 
         team["annotators"] = tuple(annotators)
     if overlap is not None:
         team["overlap"] = overlap
-    return owl_toml.parse(run.settings.model_dump() | {"team": team}, "the options").team
+    try:
+        return owl_toml.parse(run.settings.model_dump() | {"team": team}, "the options").team
+    except ConfigError as error:
+        if not error.fault:
+            raise
+        raise ConfigError(  # programs give arguments, which are named like the settings
+            error.fault.replace("team.", "", 1),
+            remedy=error.remedy,
+            settings=error.settings,
+            fault=error.fault,
+        ) from error
 
 
 def conclude(

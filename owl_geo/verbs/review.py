@@ -20,6 +20,7 @@ from owl_geo.types import IntArray
 from owl_geo.verbs.advance import advance_unless_waiting
 from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.target_areas import THRESHOLD, check_threshold
+from owl_geo.wording import as_typed
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -132,5 +133,5 @@ def _check_model(run: Run) -> None:
         return
     raise RunError(
         f"{run.path} has no model yet that can tell {positive} from {' or '.join(others)}",
-        remedy=f"label batches of `owl-geo query {run.path}` until both are found",
+        remedy=f"label batches of `owl-geo query {as_typed(run.path)}` until both are found",
     )

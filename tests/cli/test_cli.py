@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -91,6 +92,16 @@ def test_verbose_says_more(tmp_path) -> None:
     assert "info: round 0: learning from 0 labels" in owl("query", run, "-v").stderr
 
 
+def test_a_waiting_batch_comes_with_the_command_that_takes_it_in(tmp_path) -> None:
+    run = tmp_path / "my run"
+    owl("init", run, "--source", "synthetic", *SMALL)
+    owl("query", run)
+    line = owl("query", run).stdout.splitlines()[0]
+    typed = shlex.split(line.partition("`")[2].rstrip("`"))
+    assert typed == ["owl-geo", "ingest", str(run), str(run / "rounds" / "000" / "batch.gpkg")]
+    assert "no answers" in owl(*typed[1:]).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -123,14 +134,14 @@ def test_verbose_says_more(tmp_path) -> None:
 def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -> None:
     line = one_error(owl(*arguments, cwd=tmp_path), code=2)
     assert said in line
-    assert "--help`" in line
+    assert line.endswith(("--help`", "--help-all`"))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["query", "nowhere"], "no run folder at nowhere; make one with `owl-geo init`"),
+        (["query", "nowhere"], "make one with `owl-geo init nowhere --scene FILE`"),
         (["init", "x", "--source", "synthetic", "--n-samples", "0"], "--n-samples is 0"),
         (["init", "x", "--source", "synthetic", "--labels-per-hour", "5"], "go together"),
         (["run", "--source", "synthetic", "--alpha", "2"], "--alpha is 2, but it must be between"),
@@ -457,7 +468,9 @@ def test_a_report_of_finished_maps_loads_nothing_that_learns(tmp_path) -> None:
     short = ["--rounds", "1", "--batch-size", "5"]
     assert owl("run", "--source", "synthetic", *SMALL, *short, "--out", run).returncode == 0
     assert "sklearn" in loaded_by("report", run)  # it asks the model itself
-    assert owl("predict", run).returncode == 0
+    mapped = owl("predict", run, "-v")
+    assert mapped.returncode == 0
+    assert re.search(r" info: scene \w+: \d+ patches, \d+\.\d s\n", mapped.stderr)
     assert not loaded_by("report", run) & {"torch", "torchvision", "sklearn"}
 
 

@@ -63,7 +63,7 @@ def test_they_are_there_for_the_test_only(kinds: None) -> None:
 
 def test_a_search_over_them(kinds: None, scene: Path, owl: Owl) -> None:
     said = owl.init(scene, "--config", owl.folder / "more.toml", "--initial", 12).done()
-    assert "height: min 0, median 31.5, max 63, missing 0" in said
+    assert "height: min 0, median 31.5, max 63 m, missing 0" in said
     assert "middle: yes 10 (15.6 %)" in said
     run = Run(owl.folder / "run")
     assert run.patches.set_index("patch_id")["height"]["scene/8/16"] == 10.0

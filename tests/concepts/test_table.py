@@ -168,6 +168,32 @@ def test_names_of_another_legend_are_told(tmp_path: Path, caplog: pytest.LogCapt
     assert not caplog.text
 
 
+def test_amounts_that_are_taken_for_classes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raster(name: str, classes: int) -> dict[str, Any]:
+        values = np.kron(np.arange(64).reshape(8, 8) % classes, np.ones((10, 10))).astype("uint8")
+        place = from_origin(*ORIGIN, 10, 10)
+        path = write_raster(tmp_path / name, values[None], crs=UTM, transform=place)
+        return {"kind": "raster", "path": str(path)}
+
+    scenes = (scene(8, 8),)
+    elev, cover = raster("dem.tif", 64), raster("cover.tif", 12)
+    compute({"cover": cover}, scenes=scenes)
+    assert not caplog.text
+    compute({"elev": elev}, scenes=scenes)
+    assert "dem.tif has 64 classes on 64 patches; if its values are amounts, set" in caplog.text
+    high = {"kind": "above", "of": "elev", "value": 20}
+    with pytest.raises(ConfigError, match=r'set reduce = "mean" in concepts\.elev$'):
+        compute({"elev": elev, "high": high})
+    mean = elev | {"reduce": "mean"}
+    with pytest.raises(ConfigError, match=r'set reduce = "majority" in concepts\.elev$'):
+        compute({"elev": mean, "low": {"kind": "equals", "of": "elev", "value": "1"}})
+    caplog.clear()
+    assert compute({"elev": mean, "high": high}).columns["high"].any()
+    assert not caplog.text
+
+
 def test_distance_sees_features_beyond_the_scene(tmp_path: Path) -> None:
     to_lonlat = Transformer.from_crs(UTM, 4326, always_xy=True)
     lon, lat = to_lonlat.transform(ORIGIN[0] + 50, ORIGIN[1] - 50)
@@ -478,9 +504,9 @@ def test_describe() -> None:
             "nothing": [np.nan] * 4,
         }
     )
-    assert describe(columns) == [
+    assert describe(columns, {"metres": "m", "nothing": "m"}) == [
         "cover: town: 2 (50.0 %), wood: 1 (25.0 %), unknown: 1 (25.0 %)",
-        "metres: min 0, median 20, max 1,235, missing 1",
+        "metres: min 0, median 20, max 1,235 m, missing 1",
         "share: min 0, median 0.175, max 1, missing 0",
         "near: yes 1 (25.0 %)",
         "nothing: no patch has a value",
@@ -489,4 +515,4 @@ def test_describe() -> None:
 
 def test_describe_keeps_many_classes_short() -> None:
     columns = pd.DataFrame({"code": [str(k) for k in range(40)]}, dtype=object)
-    assert describe(columns)[0].endswith(", 28 more classes")
+    assert describe(columns, {})[0].endswith(", 28 more classes")

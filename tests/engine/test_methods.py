@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from searches import label, make
 
-from owl_geo import query
+from owl_geo import Run, ingest, query
+from owl_geo.engine import engine
 from owl_geo.engine.messages import RpcError
 from owl_geo.engine.methods import Methods
 from owl_geo.engine.params import LikeParams
+from owl_geo.errors import ConfigError
 from owl_geo.reporting.facts import facts
+from owl_geo.verbs.status import Status
 from owl_geo.work.progress import Progress
 
 
@@ -47,6 +50,43 @@ def test_answers_are_kept_where_the_next_batch_is_no_longer_wanted(
     methods.drop()
     assert run.labels.count() == len(entry.patch_ids)
     assert len(run.rounds()) == 1
+
+
+def test_numbers_and_words_of_a_status_are_of_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round that is measured between the two had no AUC, "too few answers of each class"."""
+    path = make(tmp_path / "run", model={"head": "logistic"}).path
+    for _ in range(2):
+        entry = query(path, measure=False)
+        answers = {p: ("absent", "present")[n % 2] for n, p in enumerate(entry.patch_ids)}
+        label(Run(path).batch_path(entry.number), answers)
+        ingest(path, [Run(path).batch_path(entry.number)], annotator="ana")
+    query(path, measure=False)
+    monkeypatch.setattr(engine, "measure", lambda *_: None)  # not meanwhile, but just then
+
+    def describe(run: Run, now: Status) -> list[tuple[str, str]]:
+        query(path)
+        return facts(run, now)
+
+    methods = Methods(Cancelled(), device="cpu", annotator="ana", describe=describe)
+    kind, status = methods.by_name["status"]
+    first, second = (dict(status(kind(run=str(path)))["facts"])["Model"] for _ in range(2))
+    methods.drop()
+    assert first == "round 2, fitted on 10 labels; no AUC: not cross-validated yet"
+    assert second.startswith("round 2, fitted on 10 labels; ranks a present patch above")
+
+
+def test_a_team_that_cannot_be_is_said_by_the_names_of_the_params(
+    tmp_path: Path, methods: Methods
+) -> None:
+    run = make(tmp_path / "run").path
+    kind, ask = methods.by_name["query"]
+    with pytest.raises(ConfigError, match=r"^annotators has 'a' twice; give each"):
+        ask(kind(run=str(run), annotators=["a", "a"]))
+    methods.drop()
+    with pytest.raises(ConfigError, match=r"^overlap is 2, but it should be"):
+        query(run, annotators=["a", "b"], overlap=2)
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,8 @@ def test_a_run_that_another_process_works_on_is_busy(begun: Run, client: Client)
 def test_the_remedy_stands_apart_whoever_found_the_fault(client: Client, tmp_path: Path) -> None:
     client.ask("query", run=tmp_path / "nowhere")
     error = client.answer()["error"]
-    assert error["data"]["remedy"] == "make one with `owl-geo init`"
+    made = f"owl-geo init {tmp_path / 'nowhere'} --scene FILE"
+    assert error["data"]["remedy"] == f"make one with `{made}`"
     assert error["message"].endswith(f"; {error['data']['remedy']}")
     client.ask("query", run="x" * 5000)
     error = client.answer()["error"]
@@ -419,7 +420,7 @@ def test_a_defect_is_answered_and_the_next_request_is_done(
 
     with monkeypatch.context() as patched:
         patched.setattr(Engine, "status", broken)
-        client.ask("status", run=begun.path)
+        client.ask("open", run=begun.path)
         error = client.answer()["error"]
     assert error["code"] == -32603
     assert "ZeroDivisionError" in error["message"] and "broken" in error["data"]["traceback"]

@@ -143,6 +143,20 @@ def test_differences_are_paired_by_seed() -> None:
         curves.paired(values, "randon")
 
 
+def test_what_is_equal_but_for_the_rounding_of_floats_is_tied() -> None:
+    """Between two rounds, counts are interpolated: 6 of 10 on the way from 0 to 6 and 3 to 4."""
+    parts = [
+        search("random", 0, [10, 20], [0, 6], auc=[0.5, 0.619485294117647]),
+        search("a", 0, [10, 20], [3, 4], auc=[0.5, 0.6194852941176471]),
+        search("random", 1, [10, 20], [3, 4], auc=[0.5, 0.6194852941176471]),
+        search("a", 1, [10, 20], [0, 6], auc=[0.5, 0.619485294117647]),
+    ]
+    values = curves.measures(curves.checked(pd.concat(parts)), [0.08, 0.1])
+    for column in ("found_8", "auc_10"):
+        rows = curves.paired(values[column], "random").loc["here", "a"]
+        assert rows[["won", "lost", "tied"]].tolist() == [0, 0, 2], column
+
+
 def test_records_that_contradict_themselves() -> None:
     good = search("a", 0, [10, 20], [1, 2])
     for wrong, message in [

@@ -13,6 +13,7 @@ import pytest
 import rasterio
 import shapely
 from cubes import cube, write_netcdf, write_zarr
+from rasterio.transform import from_origin
 from rasters import coordinates, write_raster
 from searches import editing
 
@@ -42,6 +43,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("B2", "B3", "B4"):
         write_raster(folder / "bands" / f"{name}.tif", coordinates(64, 64, 1))
     write_raster(folder / "bands" / "truth.tif", coordinates(64, 64, 1, "uint8") % 7)
+    for name, east in (("west", 0), ("east", 6400)):
+        place = from_origin(500_000 + east, 5_700_000, 10, 10)
+        write_raster(folder / "two" / f"{name}.tif", coordinates(64, 64, 1), transform=place)
     scene, osm = str(folder / "scene.tif"), str(folder / "area.osm")
     assert _run(["init", str(folder / "Run"), "--scene", scene, "--osm", osm, "-q"]) == 0
     assert _run(["query", str(folder / "Run"), "-q"]) == 0
@@ -82,12 +86,17 @@ SEVEN = "it has 0, 1, 2, 3, 4, 5, 6"
         (f"{INIT} --bands red,,nir", ["'red,,nir' has an empty item between its commas"]),
         ("run new --source synthetic", ["--out new"]),
         ("predict Run --device gpu", ["'auto', 'cpu', 'cuda', 'mps'"]),
+        # the help that explains the option, which a long one leaves out
+        (f"{INIT} --vector-column v", ["--source vectors", "`owl-geo init --help-all`"]),
+        (f"{INIT} --stride x", ["`owl-geo init --help-all`"]),
+        (f"{INIT} --patch-size 10m", ["`owl-geo init --help`"]),
+        (f"{STRATA} --oracle-values 1=present,2", ["VALUE=NAME, and '2' none", "--help-all`"]),
     ],
 )
 def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
     line = error(typed, made, monkeypatch, capsys, 2)
     assert all(words in line for words in taught), line
-    assert "--help`" in line
+    assert line.endswith(("--help`", "--help-all`"))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +112,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("init new --scene cube.nc", ["a data cube? add --source cube"]),
         ("init new --scene cube.zarr", ["a data cube? add --source cube"]),
         ("init new --scene scene.tif --view v=cube.nc", ["view 'v': ", "(a view takes GeoTIFFs)"]),
+        ("init new --scene two", ["lie on each other", "a pattern in quotes: 'FOLDER/*.tif'"]),
         ("init new --scene bad.zip", ["unpack it and name the folder", "/vsizip/"]),
         ("init new --scene notes.txt", ["notes.txt, read as a list of scenes, line 1:"]),
         ("init new --scene bands --oracle bands/truth.tif", ["'truth'", "--bands B2,B3,B4"]),
@@ -134,6 +144,8 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{INIT} --config bands", ["bands is a folder; name a TOML file"]),
         ("init scene.tif --scene new", ["scene.tif is a file", "--scene"]),
         ("init Run --scene scene.tif", ["already holds a run", "--overwrite"]),
+        ("init Run", ["already holds a run", "rebuild it after an edit with --update"]),
+        (f"{INIT} --aoi area.osm|layername=lines", ["`ogr2ogr aoi.gpkg", "area.osm' lines`"]),
         (f"{INIT} --patch-size -8", ["--patch-size is -8, but it should be greater"]),
         (f"{INIT} --patch-size 2 --model cnn", ["--patch-size: patches of 2 pixels", "for cnn"]),
         (f"{INIT} --batch-size 0", ["--batch-size is 0"]),
@@ -155,7 +167,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("plot Run --out bad.tif", ["bad.tif is a file; name a folder"]),
         ("predict Run --out bad.tif", ["bad.tif is a file; name a folder"]),
         ("compare bad.tif --run Run", ["bad.tif is a file; name a folder"]),
-        ("query new", ["no run folder at new", "owl-geo init"]),
+        ("query new", ["no run folder at new", "`owl-geo init new --scene FILE`"]),
         ("query rum", ["did you mean 'Run'?"]),
         ("query Run/owl.toml", ["did you mean 'Run', the run that it is in?"]),
         ("status Run/rounds", ["did you mean 'Run', the run that it is in?"]),
@@ -164,7 +176,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("ingest Run Run/rounds/000/bach.gpkg", ["did you mean 'batch.gpkg'?"]),
         ("ingest Run scene.tif", ["is a TIFF image", "`owl-geo query` printed"]),
         ("ingest Run truth.gpkg", ["no layer 'batch'", "owl-geo labels import"]),
-        ("predict Run", ["no answer to learn from yet", "owl-geo ingest"]),
+        ("predict Run", ["no answer to learn from yet", "`owl-geo status Run` says which"]),
         (f"init {300 * 'x'} --scene scene.tif", ["File name too long; choose another path"]),
         (f"query {300 * 'x'}", ["File name too long; choose another path"]),
         ("init ring/Run --scene scene.tif", ["cannot write ring/Run", "nothing there was changed"]),
@@ -366,3 +378,22 @@ def test_a_layer_without_some_columns_is_told_once(made, tmp_path, monkeypatch, 
     lines = [line for line in capsys.readouterr().err.splitlines() if "has no column" in line]
     assert len(lines) == 1
     assert "concepts.land_cover and concepts.dist_industrial on it match nothing" in lines[0]
+
+
+def test_values_of_the_truth_stand_for_several_classes(made, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(made)
+    (made / "three.toml").write_text('classes = ["other", "water", "town"]\n', encoding="utf-8")
+    options = [*shlex.split(STRATA.replace("new", "several"))[1:], "--config", "three.toml", "-q"]
+    try:
+        for values, positive, meant in (
+            ("1=town,2=water,3=town", "town", {"town": ("1", "3"), "water": ("2",)}),
+            ("4,5", "town", {"town": ("4", "5")}),
+        ):
+            said = _run(["init", *options, "--oracle-values", values, "--overwrite"])
+            assert said == 0, capsys.readouterr().err
+            settings = Run("several").settings
+            assert settings.positive == positive
+            assert settings.oracle is not None and settings.oracle.values == meant
+    finally:
+        shutil.rmtree(made / "several", ignore_errors=True)
+        (made / "three.toml").unlink()

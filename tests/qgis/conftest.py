@@ -43,6 +43,15 @@ def empty_project(request):
     QgsProject.instance().clear()
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory):
+    """The home folder, where answers may be rescued to: not that of whoever runs the tests."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "home", lambda: home)
+        yield home
+
+
 @pytest.fixture(scope="session")
 def folder():
     return Path(os.environ["OWL_QGIS_FOLDER"])

@@ -134,11 +134,8 @@ def test_answers_and_comments_are_kept(
 
 
 def test_answers_go_home_where_the_share_stays_away(
-    plugin, run, press, labels, messages, disconnect, monkeypatch, tmp_path
+    plugin, run, press, labels, messages, disconnect, home
 ):
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setattr(Path, "home", lambda: home)
     plugin.open(newest(run))
     disconnect(run.parent)
     press("2", "1")

@@ -267,11 +267,8 @@ def test_the_button_of_a_message_does_not_outlive_the_plugin(plugin, iface, tmp_
 
 
 def test_where_nothing_can_be_written_beside_a_batch_the_home_folder_has_the_answers(
-    still, plugin, batch, press, labels, messages, monkeypatch, tmp_path
+    still, plugin, batch, press, labels, messages, monkeypatch, home
 ):
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setattr(Path, "home", lambda: home)
     path = batch("binary")
     refuse_to_save(monkeypatch, path.parent)
     plugin.open(path)

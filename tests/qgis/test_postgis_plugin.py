@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from owl_geo_labeler.errors import Problem
@@ -211,9 +210,8 @@ def test_the_server_may_go_away_in_the_middle(opened, press, as_ben, expected, w
 
 
 def test_what_cannot_be_stored_goes_into_a_file_that_ingest_takes(
-    opened, run, press, expected, monkeypatch, tmp_path
+    opened, run, press, expected, home
 ):
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
     place = view(opened)
     server(expected, "stop", "-m", "immediate")
     try:
@@ -221,7 +219,7 @@ def test_what_cannot_be_stored_goes_into_a_file_that_ingest_takes(
         opened._close_labelling()
     finally:
         server(expected, "start")
-    (rescued,) = tmp_path.glob("*-answers-*.gpkg")
+    (rescued,) = home.glob("*-answers-*.gpkg")
     assert "2 new" in owl_geo("ingest", run, rescued)
     assert place
 
@@ -400,9 +398,8 @@ def test_a_right_that_was_taken_away(opened, run, press, wait_until):
 
 
 def test_a_row_that_was_deleted_in_the_database(
-    opened, run, press, expected, messages, monkeypatch, tmp_path
+    opened, run, press, expected, messages, home
 ):
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
     patch = opened.labelling.session.patch.patch_id
     rows = f"FROM owl_geo.tasks WHERE batch_id = '{opened.labelling.batch.batch_id}'"
     as_keeper(expected, f"DELETE {rows} AND patch_id = '{patch}'")
@@ -411,7 +408,7 @@ def test_a_row_that_was_deleted_in_the_database(
     assert f"{patch} was deleted" in messages()[-1] and "present" in messages()[-1]
     assert not opened.labelling.stores.is_saved
     opened._close_labelling()
-    (rescued,) = tmp_path.glob("*-answers-*.gpkg")
+    (rescued,) = home.glob("*-answers-*.gpkg")
     assert "1 new, 1 known before" in owl_geo("ingest", run, rescued)
 
 

@@ -90,8 +90,11 @@ def test_a_folder_in_a_run_leads_out_of_it(here: Path, monkeypatch: pytest.Monke
 
 def test_where_no_run_is_near_it_says_how_to_make_one(here: Path) -> None:
     error = no_run(Path("elsewhere/forests"))
-    assert error is not None and error.remedy == "make one with `owl-geo init`"
-    assert str(error) == "no run folder at elsewhere/forests; make one with `owl-geo init`"
+    make = "make one with `owl-geo init elsewhere/forests --scene FILE`"
+    assert error is not None and error.remedy == make
+    assert str(error) == f"no run folder at elsewhere/forests; {make}"
+    spaced = no_run(Path("my forests"))
+    assert spaced is not None and "`owl-geo init 'my forests' --scene" in spaced.remedy
     # whoever reads owl.toml in an empty folder says that it is missing
     assert no_run(Path("empty")) is None
 

@@ -103,6 +103,16 @@ def broken(path: str, value: object) -> dict:
         ("loop.hours", 2, "labels_per_hour and hours go together"),
         ("seed", -1, "seed is -1, but it should be greater than or equal to 0"),
         ("seed", float("nan"), "seed is nan"),
+        ("oracle.values", {"mine": [3]}, 'is 3, but it should be text; write "3", in quotes'),
+        ("oracle.values", {"mine": 3}, 'it should be a list; write ["3"]'),
+        ("source.bands", "red, nir", 'it should be a list; write ["red", "nir"]'),
+        ("source.bands", 4, 'it should be a list; write ["4"]'),
+        ("source.mask_bad", "3,8", "it should be a list; write [3, 8]"),
+        ("source.mask_bad", "cloud", "source.mask_bad is 'cloud', but it should be a list"),
+        ("source.scenes", "a.tif", 'write [{ name = "NAME", path = "a.tif" }]'),
+        ("source.scenes", ["a.tif"], 'should be a table; write { name = "NAME", path = "a.tif" }'),
+        ("layers.sites", "a.gpkg", 'should be a table; write { path = "a.gpkg" }'),
+        ("source", {}, "source.kind is missing; known: 'synthetic', 'geotiff'"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(path: str, value: object, said: str) -> None:
@@ -112,6 +122,22 @@ def test_what_makes_no_sense_is_one_line(path: str, value: object, said: str) ->
     assert said in text
     assert text.startswith("owl.toml: ")
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("classes", "positive"),
+    [
+        (["other", "water"], "water"),
+        (["absent", "present", "quarry"], "present"),  # as it was before the last one counted
+        (None, "present"),
+    ],
+)
+def test_the_class_searched_for_where_only_the_classes_are_given(
+    classes: list[str] | None, positive: str
+) -> None:
+    tables: dict[str, object] = {"source": {"kind": "synthetic"}}
+    tables |= {} if classes is None else {"classes": classes}
+    assert owl_toml.parse(tables, "the test").positive == positive
 
 
 SCHEMA = config.Settings.model_json_schema()

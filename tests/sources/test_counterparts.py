@@ -202,7 +202,7 @@ def test_a_run_on_files_grows_by_others_and_opens_again(tmp_path: Path) -> None:
         run.patches, run.grids, opened.known_bands
     )
     assert part[1] == {}
-    with pytest.raises(SourceError, match=r"; the run has d1_20; name bands that both have with"):
+    with pytest.raises(SourceError, match=r"; the run has d1_20; add scenes that have"):
         owl_geo.add(run.path, [str(write_raster(tmp_path / "x.tif", coordinates(16, 16, 2)))])
 
 
