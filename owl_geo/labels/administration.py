@@ -10,11 +10,13 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from owl_geo.errors import RunError
-from owl_geo.labels.database import POSTGIS_SCHEMA, Database, driver, forbidden, reason
+from owl_geo.labels.database import POSTGIS_SCHEMA, SCHEMA, Database, driver, forbidden, reason
 from owl_geo.labels.sharing import Lease, Published, StoreState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from owl_geo.labels.database import Raw
 
 _log = logging.getLogger("owl_geo")
 
@@ -240,7 +242,8 @@ def state(database: Database, run_id: str) -> StoreState:
             " GROUP BY annotator ORDER BY 2 DESC, 1",
             (run_id,),
         ).fetchall()
-        batches = raw.execute(_PUBLISHED, {"run": run_id}).fetchall()
+        rows = raw.execute(_PUBLISHED, {"run": run_id}).fetchall()
+        batches = [(*row[:3], _answered(raw, *row)) for row in rows]
         leases = raw.execute(
             "SELECT patch_id, annotator, expires_at AT TIME ZONE 'UTC' FROM owl_geo.leases"
             " WHERE run_id = %s AND expires_at > now() ORDER BY 3 DESC, 1",
@@ -255,6 +258,25 @@ def state(database: Database, run_id: str) -> StoreState:
     return database.work("look at the store", look)
 
 
+def _answered(raw: Raw, batch_id: str, layer: str, _patches: int, voted: int) -> int:
+    """Return how many patches of a batch are answered: ``voted``, and those that its view shows.
+
+    The view knows which answers came before the batch, for whose patches they do not count.
+    """
+    from psycopg import sql
+
+    view = sql.Identifier(SCHEMA, layer)
+    found = raw.execute("SELECT to_regclass(%s)", (view.as_string(raw),)).fetchone()
+    if found is None or found[0] is None:  # somebody has dropped it
+        return voted
+    counted = sql.SQL(
+        "SELECT count(*) FROM {} v JOIN owl_geo.tasks t ON t.batch_id = %s AND t.fid = v.fid"
+        " WHERE t.wanted = 1 AND v.label IS NOT NULL"
+    )
+    row = raw.execute(counted.format(view), (batch_id,)).fetchone()
+    return voted + (int(row[0]) if row is not None else 0)
+
+
 _PUBLISHED = """
 WITH newest AS (
     SELECT DISTINCT ON (patch_id, annotator) patch_id, annotator, label
@@ -263,7 +285,7 @@ WITH newest AS (
 ), votes AS (
     SELECT patch_id, count(*) AS n FROM newest WHERE label IS NOT NULL GROUP BY patch_id
 )
-SELECT b.batch_id, b.layer, count(*), count(*) FILTER (WHERE v.n >= t.wanted)
+SELECT b.batch_id, b.layer, count(*), count(*) FILTER (WHERE t.wanted > 1 AND v.n >= t.wanted)
 FROM owl_geo.batches b
 JOIN owl_geo.tasks t ON t.batch_id = b.batch_id
 LEFT JOIN votes v ON v.patch_id = t.patch_id

@@ -196,7 +196,8 @@ def _json(values: Mapping[str, object]) -> str:
     return json.dumps(safe, ensure_ascii=False)
 
 
-# A patch that needs one annotator shows the newest valid answer, whoever gave it. For one that
+# A patch that needs one annotator shows the newest valid answer since the batch was made, whoever
+# gave it: one that is asked again is to be answered again. For one that
 # needs several, each sees only their own answers. A withdrawn answer is shown to nobody else; a
 # comment without a label counts as withdrawn.
 _VIEW = """
@@ -211,7 +212,7 @@ LEFT JOIN LATERAL (
     FROM (
         SELECT DISTINCT ON (a.annotator) a.*
         FROM owl_geo.answers a
-        WHERE a.run_id = {run} AND a.patch_id = t.patch_id
+        WHERE a.run_id = {run} AND a.patch_id = t.patch_id AND a.seq > {since}
             AND (t.wanted = 1 OR a.annotator = session_user)
         ORDER BY a.annotator, a.moment DESC, a.seq DESC
     ) n
@@ -244,6 +245,7 @@ def _add_view(raw: Raw, batch: BatchLayer, srid: int) -> None:
             before=_columns(batch, before),
             after=_columns(batch, after),
             run=sql.Literal(batch.run_id),
+            since=sql.Literal(batch.after),
             batch=sql.Literal(batch.batch_id),
         )
     )

@@ -20,7 +20,8 @@ class BatchLayer:
 
     ``kinds`` has the SQL type of every attribute except those that annotators fill in, in the
     order of the file; ``rows`` has their values, ``fids`` the features' numbers, ``polygons`` the
-    footprints in ``crs``, all in the same order.
+    footprints in ``crs``, all in the same order. Answers up to the number ``after`` came before the
+    batch, and answer none of its patches: those are asked again.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class BatchLayer:
     polygons: Sequence[shapely.Polygon]
     crs: CRS | None
     style: str  # QML
+    after: int = 0
 
     @property
     def name(self) -> str:

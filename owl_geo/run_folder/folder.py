@@ -333,16 +333,22 @@ class Run:
             history = self.labels.history()
         return self.journal.waits(entry, history, self._labelled_since(entry, history))
 
+    def answers_before(self, entry: Round, history: pd.DataFrame) -> int | None:
+        """Return the number of the last answer before a batch was made; None = not known.
+
+        Where answers were moved to another store, their numbers do not tell when they came.
+        """
+        n = np.searchsorted(history["seq"].to_numpy(), entry.answers_seen, "right")
+        return entry.answers_seen if n >= entry.metrics.n_labeled else None
+
     def _labelled_since(self, entry: Round, history: pd.DataFrame) -> dict[str, set[str]]:
         """Return who has labelled a batch's patches since it was made, in whatever way, by patch.
 
-        A label counts for every patch that shows the same place. Where answers were moved to
-        another store, their numbers do not tell when they came, and nobody is returned.
+        A label counts for every patch that shows the same place. Where it is not known, nobody is.
         """
-        arrival = history["seq"].to_numpy()
-        if np.searchsorted(arrival, entry.answers_seen, "right") < entry.metrics.n_labeled:
+        if (before := self.answers_before(entry, history)) is None:
             return {}
-        newest = newest_answers(history[arrival > entry.answers_seen])
+        newest = newest_answers(history[history["seq"] > before])
         by: dict[str, set[str]] = {}
         for patch, name in zip(newest["patch_id"], newest["annotator"], strict=True):
             by.setdefault(patch, set()).add(name)

@@ -18,7 +18,8 @@ def publish(run: Run, entry: Round) -> Publication:
     """Make the batch of a round a layer of the store; a layer that already exists is kept.
 
     In a team's batch, the patches in all parts are for everyone to label, and the others for
-    whoever gets there first: leases share them out while people label. Raises RunError, for example
+    whoever gets there first: leases share them out while people label. A patch that has answers
+    already, as in a tie or a review, is asked like the others. Raises RunError, for example
     where the run's store has no layers.
     """
     layers = run.labels.layers()
@@ -48,6 +49,7 @@ def publish(run: Run, entry: Round) -> Publication:
             units=settings.units,
             decimals=_decimals(table, list(settings.concepts)),
         ),
+        after=run.answers_before(entry, run.labels.history()) or 0,
     )
     return layers.publish(layer, shared=_shared(entry), n_annotators=max(len(entry.team), 1))
 

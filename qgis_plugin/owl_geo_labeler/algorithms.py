@@ -354,7 +354,8 @@ class Ingest(_Command):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         run, batch = (self._path(name, parameters, context) for name in ("RUN", "BATCH"))
-        done = self._run(["ingest", run, batch], feedback)
+        whose = PluginSettings().annotator  # of answers that do not say
+        done = self._run(["ingest", run, batch, "--annotator", whose], feedback)
         if not done.lines:
             raise self._refuse("ingest")
         return {"RUN": run, "SUMMARY": done.lines[0]}

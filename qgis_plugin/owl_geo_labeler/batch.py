@@ -8,7 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from osgeo import gdal
 from qgis.core import (
@@ -31,6 +31,7 @@ translate = QCoreApplication.translate
 
 _NEEDED = ("patch_id", "rank", *schema.EDITABLE_COLUMNS, "scene", "scene_crs", "batch_id")
 _NUMBERS = schema.BATCH_COLUMNS_BEFORE[1:]
+_FILTER = "|subset="  # where the filter begins in a source
 _OPEN = '"label" IS NULL AND "rank" IS NOT NULL'
 _SQLITE = b"SQLite format 3\x00"
 _ID = re.compile(r"-\d{3,}(-review)?$")  # the end of a batch's id
@@ -74,7 +75,7 @@ def open_batch(path: Path, shown: QgsVectorLayer | None = None) -> Batch:
     """
     path = path.absolute()
     _check_file(path)
-    layer = in_project(source_of(path), shown)
+    layer = shown_layer(path, shown)
     # while a layer is edited, QGIS itself keeps what is saved in a second file
     lacks_wal = _lacks_wal(path) and not (layer is not None and layer.isEditable())
     if layer is None:
@@ -92,22 +93,26 @@ def open_batch(path: Path, shown: QgsVectorLayer | None = None) -> Batch:
         )
     _check_layer(path, layer)
     info = _info(path)
-    return opened(path, layer, info, info.get(schema.BATCH_INFO_ANNOTATOR), lacks_wal)
+    annotator = info.get(schema.BATCH_INFO_ANNOTATOR)
+    return opened(path, layer, source_of(path), info, annotator, lacks_wal)
 
 
 def opened(
     place: Path | SharedPlace,
     layer: QgsVectorLayer,
+    source: str,
     info: dict[str, Any],
     annotator: str | None,
     lacks_wal: bool = False,
 ) -> Batch:
-    """Read the patches of a batch's layer; ``info`` is what the core says about it.
+    """Read the patches of a batch; ``info`` is what the core says about it.
 
-    Raises Problem if there are no patches, or a column is missing.
+    ``layer`` shows them on the map, all of them or those that a filter lets through; ``source`` is
+    how QGIS names all. Raises Problem if there are no patches, or a column is missing.
     """
+    whole = QgsVectorLayer(source, "whole", layer.providerType()) if layer.subsetString() else layer
     # of the file, without joins, virtual fields and edits that nobody has saved
-    rows = layer.dataProvider()
+    rows = whole.dataProvider()
     for name in _NEEDED:
         if rows.fields().indexOf(name) < 0:
             message = translate(
@@ -167,14 +172,22 @@ def source_of(path: Path) -> str:
     return f"{path}|layername={schema.BATCH_LAYER}"
 
 
-def in_project(source: str, shown: QgsVectorLayer | None = None) -> QgsVectorLayer | None:
-    """Return the layer of the project that shows this source already, or None.
+def shown_layer(path: Path, shown: QgsVectorLayer | None = None) -> QgsVectorLayer | None:
+    """Return the layer of the project that shows a batch file already; see ``in_project``."""
+    source = source_of(path)
+    return in_project(lambda one: one.source().partition(_FILTER)[0] == source, shown)
+
+
+def in_project(
+    is_it: Callable[[QgsVectorLayer], bool], shown: QgsVectorLayer | None = None
+) -> QgsVectorLayer | None:
+    """Return the layer of the project that shows a batch already, filtered or not, or None.
 
     Of several, as where the user has made a copy, it is ``shown``, or else the topmost.
     """
     project = QgsProject.instance()
     layers = [*project.layerTreeRoot().layerOrder(), *project.mapLayers().values()]
-    found = [one for one in layers if isinstance(one, QgsVectorLayer) and one.source() == source]
+    found = [one for one in layers if isinstance(one, QgsVectorLayer) and is_it(one)]
     return shown if shown in found else next(iter(found), None)
 
 
@@ -197,7 +210,7 @@ def file_of(batch: Batch, run: Path | None) -> Path | None:
 
 def count_unanswered(path: Path) -> int:
     """Return how many patches of a batch have no answer; 0 if the file is not a batch."""
-    layer = QgsVectorLayer(f"{source_of(path)}|subset={_OPEN}", "unanswered", "ogr")
+    layer = QgsVectorLayer(f"{source_of(path)}{_FILTER}{_OPEN}", "unanswered", "ogr")
     return layer.featureCount() if layer.isValid() else 0
 
 

@@ -100,7 +100,10 @@ def _row(feature: ogr.Feature) -> Row:
 
 
 def answer_of(feature: ogr.Feature) -> Answer:
-    """Return the answer that a row holds."""
+    """Return the answer that a row holds. Raises GdalFailure if a column was deleted."""
+    lost = [name for name in schema.EDITABLE_COLUMNS if feature.GetFieldIndex(name) < 0]
+    if lost:
+        raise GdalFailure(f"it has no column {lost[0]}")
     values = {name: feature.GetField(name) for name in schema.EDITABLE_COLUMNS}
     return Answer(**{name: None if v in (None, "") else str(v) for name, v in values.items()})
 

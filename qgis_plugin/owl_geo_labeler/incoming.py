@@ -42,9 +42,7 @@ class Incoming(QObject):
         sitting = self._labelling
         sitting.session.correct(fid, sitting.store.current().get(fid, Answer()))
         self._redraw()
-        self._offers.make(
-            fid, reason, self.tr("Take over"), lambda: sitting.take_over(fid, answer.label)
-        )
+        self._offers.make(fid, reason, self.tr("Take over"), lambda: sitting.take_over(fid, answer))
 
     def _on_changed(self, answers: dict[int, Answer]) -> None:
         """Show what others have answered in the meantime."""
@@ -93,7 +91,7 @@ class Incoming(QObject):
                 label=theirs.label or self.tr("a comment"),
             ),
             self.tr("Replace with {label}").format(label=answer.label),
-            lambda: sitting.take_over(fid, answer.label),
+            lambda: sitting.take_over(fid, answer),
         )
 
     def _redraw(self) -> None:

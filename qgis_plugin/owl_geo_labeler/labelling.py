@@ -9,7 +9,7 @@ from qgis.core import QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
-from .batch import Batch, in_project, source_of, titles_of
+from .batch import Batch, shown_layer, titles_of
 from .beside import Beside
 from .controls import Controls
 from .errors import Problem
@@ -138,8 +138,11 @@ class Labelling(QObject):
 
     # --- what the analyst does --------------------------------------------------------------------
 
-    def answer(self, label: str) -> None:
-        """Answer the current patch; the answer is saved before anything else happens."""
+    def answer(self, label: str, comment: str | None = None) -> None:
+        """Answer the current patch; the answer is saved before anything else happens.
+
+        Its comment stays, unless another one is given.
+        """
         if self._lull.holds():
             text = self.tr(
                 "the next batch opened while you answered; what you pressed then answers none of "
@@ -149,7 +152,7 @@ class Labelling(QObject):
             return
         self.take_comment()
         self.n_given += 1
-        patch = self.session.answer(label)
+        patch = self.session.answer(label, comment)
         self._offers.answered(patch.fid)
         self.stores.write(patch)
         advanced = self._settings.auto_advance and self._go_on(patch)
@@ -157,16 +160,18 @@ class Labelling(QObject):
         if self._dock.comment.hasFocus():
             self.take_keyboard()
 
-    def take_over(self, fid: int, label: str | None) -> None:
-        """Take a patch from whoever has it, and answer it if a label is given."""
+    def take_over(self, fid: int, answer: Answer) -> None:
+        """Take a patch from whoever has it, and give it the label and comment that there are."""
         reason = self.store.take_over(fid)
         if reason:
             self._messages.warn(reason)
             return
         self.session.go_to(self.session.index_of(fid) or 0)
         self._show(move=True)
-        if label is not None:
-            self.answer(label)
+        if answer.label is not None:
+            self.answer(answer.label, answer.comment)
+        elif answer.comment:
+            self.take_comment(answer.comment)
 
     def take_comment(self, text: str | None = None) -> None:
         """Save the text of the comment field if it is new."""
@@ -391,7 +396,7 @@ class Labelling(QObject):
                 patch.fid,
                 reason,
                 self.tr("Take over"),
-                lambda: self.take_over(patch.fid, None),
+                lambda: self.take_over(patch.fid, Answer()),
                 while_shown=True,
             )
 
@@ -399,7 +404,7 @@ class Labelling(QObject):
         self.map.redraw()
         index = self.session.index_of(fid)
         if index is not None and self.session.patches[index].older is not None:
-            layer = in_project(source_of(self.session.patches[index].older))
+            layer = shown_layer(self.session.patches[index].older)
             if layer is not None:
                 layer.triggerRepaint()
         if self.session.is_done and self.store.n_waiting == 0:

@@ -76,7 +76,8 @@ class NextBatch(QObject):
     ) -> None:
         """``answered`` are the batches to ingest first; empty for a run without any.
 
-        If the batch is divided among a team, ``done`` names the part of ``annotator``. ``shared``
+        ``annotator`` gave the answers without a name, as those typed into a layer's table. If the
+        batch is divided among a team, ``done`` names their part. ``shared``
         publishes the batch in the team's database, which only commands do.
         """
         super().__init__(parent)
@@ -94,7 +95,8 @@ class NextBatch(QObject):
         words = [*wanted.words(), *(["--to-store"] if shared else [])]
         self._steps: list[list[str]] = [[wanted.what, str(run), *words]]
         if answered:
-            self._steps.insert(0, ["ingest", str(run), *self._answered])
+            taken_in = ["ingest", str(run), *self._answered, "--annotator", annotator]
+            self._steps.insert(0, taken_in)
         self._says = {
             "ingest": translate("OwlGeo", "Storing the answers"),
             "query": translate("OwlGeo", "Learning and choosing the next patches"),
@@ -127,7 +129,7 @@ class NextBatch(QObject):
     def _all_requests(self) -> list[tuple[str, dict[str, object]]]:
         """Return the requests to the engine, one after the other, with their params."""
         run, wanted = {"run": str(self._run)}, self._wanted
-        taken_in = {**run, "batches": self._answered}
+        taken_in = {**run, "batches": self._answered, "annotator": self._annotator}
         if self._answered and wanted == QUERY:
             return [("next", taken_in)]
         asked = {**run, **wanted.params()}

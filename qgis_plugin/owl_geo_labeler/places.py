@@ -83,6 +83,15 @@ class SharedPlace:
         uri.setDataSource(SCHEMA, table, geometry, "", key)
         return uri
 
+    def layer_uri(self) -> str:
+        """Return how QGIS opens this layer, with all of its patches."""
+        return self.uri(self.layer, "geom", "fid").uri(False)
+
+    def is_source(self, source: str, user: str) -> bool:
+        """Whether a source of QGIS is this layer, filtered or not, as this user sees it."""
+        there, here = QgsDataSourceUri(source), self.uri(self.layer, "geom", "fid")
+        return there.username() in ("", user) and _where(there) == _where(here)
+
     def __str__(self) -> str:
         where = self.service or f"{self.host}/{self.database}"
         return f"{self.layer} ({where})" if self.layer else where
@@ -92,3 +101,9 @@ def is_shared(text: str) -> bool:
     """Whether a text is the address of a database."""
     scheme, colon, _ = text.partition(":")
     return bool(colon) and scheme.lower() in _SCHEMES
+
+
+def _where(uri: QgsDataSourceUri) -> tuple[str, ...]:
+    """Return the parts of a source that say which table it is."""
+    server = (uri.service(),) if uri.service() else (uri.host(), uri.port() or "5432")
+    return (*server, uri.database(), uri.schema(), uri.table())

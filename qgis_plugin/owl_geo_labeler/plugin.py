@@ -30,7 +30,7 @@ from .provider import OwlGeoProvider
 from .review import Review
 from .review_dock import ReviewDock
 from .rounds import Rounds
-from .run_folder import RunFolder
+from .run_folder import RunFolder, without_copies
 from .settings import PluginSettings
 from .settings_dialog import SettingsDialog
 from .shared_batch import newest_published, open_shared
@@ -266,7 +266,7 @@ class OwlGeoPlugin(QObject):
 
         If none has any, it is the first that is for this annotator.
         """
-        whose = {path: annotator_of(path) for path in batches}
+        whose = {path: annotator_of(path) for path in without_copies(batches)}
         mine = [path for path, name in whose.items() if name in (None, self._settings.annotator)]
         if mine:
             self.open(next((path for path in mine if count_unanswered(path)), mine[0]))

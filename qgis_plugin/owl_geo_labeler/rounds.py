@@ -273,7 +273,8 @@ class Rounds(QObject):
                 return
             batches = [str(path) for path in self._answered_in(run)]
             if batches and self._engine.is_running:
-                self._engine.ask("foresee", run=str(run.path), batches=batches)
+                whose = self._annotator  # as when they are taken in
+                self._engine.ask("foresee", run=str(run.path), batches=batches, annotator=whose)
 
     def _ask_core(self, run: Path, answered: list[Path], wanted: Wanted = QUERY) -> None:
         if self._work is not None:  # a button of an earlier message was pressed

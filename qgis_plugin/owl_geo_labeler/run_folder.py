@@ -10,6 +10,7 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QCoreApplication
 
+from .batch import annotator_of
 from .errors import Problem, reading
 from .places import SharedPlace, is_shared
 from .toml_lines import read_toml
@@ -64,10 +65,14 @@ class RunFolder:
         return None
 
     def batches(self) -> list[Path]:
-        """Return the batch files of all annotators, those of the newest round first."""
+        """Return the batch files of all annotators, those of the newest round first.
+
+        Copies of a file, which may hold answers too, come after it; see ``without_copies``.
+        """
         with reading(self.path):
             found = list(self.path.glob("rounds/[0-9]*/batch*.gpkg"))
-        files = sorted(path for path in found if not _RESCUED.search(path.stem))
+        files = [path for path in found if not _RESCUED.search(path.stem)]
+        files.sort(key=lambda path: (len(path.stem), path))
         # as numbers of three digits or more
         return sorted(
             files, key=lambda path: (len(path.parent.name), path.parent.name), reverse=True
@@ -75,7 +80,7 @@ class RunFolder:
 
     def newest(self) -> list[Path]:
         """Return the batch files of the newest round that has any: one, or one for each person."""
-        files = self.batches()
+        files = without_copies(self.batches())
         return [path for path in files if path.parent == files[0].parent]
 
     def changed_batches(self) -> list[Path]:
@@ -136,6 +141,22 @@ class RunFolder:
             return self.path / Path(text).expanduser()
         except RuntimeError:  # ~ followed by an unknown user
             return self.path / text
+
+
+def without_copies(files: list[Path]) -> list[Path]:
+    """Leave out copies beside a batch file: of the same person's, with more behind its name.
+
+    Cloud drives make them where two wrote at once, as in "batch (1)" or "batch (conflicted copy)".
+    """
+    return [
+        path
+        for path in files
+        if not any(
+            path.stem.startswith(other.stem) and annotator_of(path) == annotator_of(other)
+            for other in files
+            if other.parent == path.parent and other != path
+        )
+    ]
 
 
 def _written(path: Path) -> float:

@@ -166,12 +166,16 @@ class Session:
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def answer(self, label: str) -> Patch:
-        """Answer the current patch, with the annotator's name and the time."""
+    def answer(self, label: str, comment: str | None = None) -> Patch:
+        """Answer the current patch, with the annotator's name and the time.
+
+        Its comment stays, unless another one is given.
+        """
         if label not in self.labels:
             raise ValueError(f"{label!r} is not a label of this batch")
         fresh = self.patch.answer.label is None
-        self._change(self._stamped(replace(self.patch.answer, label=label)))
+        comment = comment or self.patch.answer.comment
+        self._change(self._stamped(replace(self.patch.answer, label=label, comment=comment)))
         if fresh:
             self.pace.count()
         return self.patch

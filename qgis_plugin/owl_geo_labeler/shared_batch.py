@@ -6,12 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from qgis.core import QgsProviderConnectionException, QgsProviderRegistry, QgsVectorLayer
+from qgis.core import QgsException, QgsProviderRegistry, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
 from .batch import Batch, in_project, opened
 from .errors import NoBatch, Problem
 from .places import SharedPlace
+from .reach import hearing, reason_in
 
 translate = QCoreApplication.translate
 
@@ -42,11 +43,18 @@ def open_shared(place: SharedPlace, shown: QgsVectorLayer | None = None) -> Batc
                 layer=place.layer, place=place.with_layer(""), names=", ".join(batches) or "none"
             )
         )
-    uri = place.uri(place.layer, "geom", "fid").uri(False)
-    layer = in_project(uri, shown) or QgsVectorLayer(uri, place.layer, _PROVIDER)
+    user, uri = _session_user(place), place.layer_uri()
+    layer = in_project(
+        lambda one: one.providerType() == _PROVIDER and place.is_source(one.source(), user), shown
+    )
+    with hearing() as heard:
+        if layer is None:
+            layer = QgsVectorLayer(uri, place.layer, _PROVIDER)
+        elif not layer.isValid():  # the database did not respond when the project was opened
+            layer.setDataSource(uri, layer.name(), _PROVIDER, True)
     if not layer.isValid():
-        raise _unreadable(place, layer.error().summary() or "")
-    return opened(place, layer, batches[place.layer].info, _session_user(place))
+        raise _unreadable(place, heard)
+    return opened(place, layer, uri, batches[place.layer].info, user)
 
 
 def published(place: SharedPlace, run_id: str | None = None) -> list[Published]:
@@ -54,9 +62,11 @@ def published(place: SharedPlace, run_id: str | None = None) -> list[Published]:
 
     Raises Problem if the database cannot be read.
     """
-    layer = QgsVectorLayer(place.uri("batches", "", "batch_id").uri(False), "batches", _PROVIDER)
+    uri = place.uri("batches", "", "batch_id").uri(False)
+    with hearing() as heard:
+        layer = QgsVectorLayer(uri, "batches", _PROVIDER)
     if not layer.isValid():
-        raise _unreadable(place, layer.error().summary() or "")
+        raise _unreadable(place, heard)
     rows = [
         Published(
             place=place.with_layer(str(row["layer"])),
@@ -94,10 +104,11 @@ def _session_user(place: SharedPlace) -> str:
     """Return the role in whose name answers are stored. Raises Problem if the database is gone."""
     metadata = QgsProviderRegistry.instance().providerMetadata(_PROVIDER)
     uri = place.uri("batches", "", "batch_id").uri(False)
-    try:
-        return str(metadata.createConnection(uri, {}).executeSql("SELECT session_user")[0][0])
-    except (QgsProviderConnectionException, IndexError) as error:
-        raise _unreadable(place, str(error)) from error
+    with hearing() as heard:
+        try:
+            return str(metadata.createConnection(uri, {}).executeSql("SELECT session_user")[0][0])
+        except (QgsException, IndexError) as error:  # whose text is the source
+            raise _unreadable(place, heard) from error
 
 
 def _info(value: object) -> dict[str, Any]:
@@ -105,10 +116,10 @@ def _info(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else dict(json.loads(str(value)))
 
 
-def _unreadable(place: SharedPlace, reason: str) -> Problem:
+def _unreadable(place: SharedPlace, heard: list[str]) -> Problem:
     message = translate(
         "OwlGeo",
         "{place} cannot be read; check that the address is right, the server is running and you "
         "may label there. {reason}",
     )
-    return Problem(message.format(place=place, reason=" ".join(reason.split())).strip())
+    return Problem(message.format(place=place, reason=reason_in(heard)).strip())

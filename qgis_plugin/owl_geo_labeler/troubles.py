@@ -102,8 +102,8 @@ class Troubles(QObject):
         path = store.path if isinstance(store, FileStore) else self._batch.place
         if trouble is Trouble.OFFLINE:
             text = self.tr(
-                "{path} does not respond; carry on, your answers are kept and will be saved as "
-                "soon as it does"
+                "{path} does not respond, or no longer lets you in; carry on, your answers are "
+                "kept and will be saved as soon as it does"
             )
             return text.format(path=path), None, None
         if trouble is Trouble.LOCKED:
@@ -126,6 +126,12 @@ class Troubles(QObject):
             )
             save = self._rescue_beside if store is self._store else None
             return text.format(path=path), self.tr("Save as a new file"), save
+        if not isinstance(store, FileStore):
+            text = self.tr(
+                "answers cannot be saved in {path} ({reason}); carry on, they are kept and tried "
+                "again; tell whoever looks after the database"
+            )
+            return text.format(path=path, reason=reason), None, None
         text = self.tr(
             "answers cannot be saved in {path} ({reason}); carry on, they are kept; see that there "
             "is room on the disk and that the file may be written"

@@ -253,6 +253,43 @@ def test_a_further_class_is_taken_by_the_batch_that_is_open(
     assert Run(run.path).settings.classes == ("absent", "present", "quarry")
 
 
+def test_a_tie_is_asked_again_in_the_next_layer(
+    server: Server, team: Database, annotators: Callable[..., None], tmp_path: Path, owl: Owl
+) -> None:
+    annotators("ana", "ben", "cas")
+    run = known_run(tmp_path / "run", team, model={"head": "logistic"})
+    first = publish(run, query(run)).layer
+    answer_all(server, team, first)
+    tied = run.rounds()[0].patch_ids[:1]
+    labels = "CASE label WHEN 'absent' THEN 'present' ELSE 'absent' END"
+    with server.connect(database_name(team), "ben") as ben:
+        ben.execute(
+            f"UPDATE owl_geo.\"{first}\" SET lease = 'take over', label = {labels}"
+            " WHERE patch_id = %s",
+            tied,
+        )
+    assert "1 disputed, which will be asked again" in owl("status", run.path).out
+    entry = query(run)
+    assert tied[0] in entry.patch_ids
+    view = f'owl_geo."{publish(run, entry).layer}"'
+    state = owl("store", "status", run.path).out
+    assert f"{first}: 6 patches, 6 answered" in state and "4 patches, 0 answered" in state
+    for role in ("ana", "ben", "cas"):
+        with server.connect(database_name(team), role) as connection:
+            shown = connection.execute(f"SELECT count(*), count(label) FROM {view}").fetchall()
+        assert shown == [(4, 0)]
+    with server.connect(database_name(team), "cas") as cas:
+        cas.execute(f"UPDATE {view} SET label = 'present' WHERE patch_id = %s", tied)
+    with server.connect(database_name(team), "ana") as ana:
+        shown = ana.execute(f"SELECT label, annotator FROM {view} WHERE patch_id = %s", tied)
+        assert shown.fetchall() == [("present", "cas")]
+    assert "4 patches, 1 answered" in owl("store", "status", run.path).out
+    assert run.labels.current().set_index("patch_id")["label"][tied[0]] == "present"
+    assert "disputed" not in owl("status", run.path).out
+    answer_all(server, team, view.partition(".")[2].strip('"'))
+    assert tied[0] not in query(run).patch_ids
+
+
 def test_a_team_reviews_what_it_answered_otherwise(
     server: Server, team: Database, annotators: Callable[..., None], tmp_path: Path, owl: Owl
 ) -> None:

@@ -144,6 +144,26 @@ def test_two_rounds(with_program, run, press, labels, wait_until, messages):
     assert "noticed" in owl_geo("labels", "history", run, "--patch", beside)
 
 
+@pytest.mark.parametrize("way", ["engine", "commands"])
+def test_an_answer_that_was_typed_into_the_table_is_of_whoever_labels(
+    way, with_program, run, press, wait_until, monkeypatch
+):
+    plugin = with_program
+    if way == "commands":
+        monkeypatch.setattr(plugin.rounds._engine, "follow", lambda *_: None)
+    plugin.open_run(run)
+    layer = plugin.labelling.batch.layer
+    fid = plugin.labelling.session.patches[1].fid
+    assert layer.startEditing()
+    assert layer.changeAttributeValue(fid, layer.fields().indexOf("label"), "present")
+    assert layer.commitChanges()
+    press("1")
+    click_next(plugin)
+    wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
+    told = owl_geo("labels", "history", run).splitlines()
+    assert len(told) == 3 and all(" Ada " in line for line in told[1:])
+
+
 def test_the_process_that_stays_makes_the_next_batch(with_program, run, press, wait_until):
     """It asks what commands ask; where it is killed, commands go on."""
     plugin = with_program
@@ -819,6 +839,28 @@ def test_each_of_a_team_gets_the_own_part(with_program, team_run, press, rows, w
     assert "nothing to label for Ada" in messages()[0] and "Ben" in messages()[0]
     assert plugin.labelling.batch.path == folder / "batch-Ada.gpkg"
     assert f"{n} patches: {n} absent" in owl_geo("status", team_run)
+
+
+def test_copies_that_a_cloud_drive_made_are_not_opened_and_count_all_the_same(
+    with_program, team_run, press, rows, wait_until, messages
+):
+    plugin, folder = with_program, team_run / "rounds" / "001"
+    mine, theirs = folder / "batch-Ada.gpkg", folder / "batch-Ben.gpkg"
+    copy = Path(shutil.copy(mine, folder / "batch-Ada (conflicted copy).gpkg"))
+    shutil.copy(theirs, folder / "batch-Ben (1).gpkg")
+    plugin.open(copy)
+    press("2")
+    rows(copy)
+    plugin.open_run(team_run)
+    assert plugin.labelling.batch.path == mine
+    n = len(plugin.labelling.session.patches)
+    press("Right", *"1" * (n - 1))
+    rows(mine)
+    plugin.open_run(team_run)
+    assert plugin.labelling.batch.path == mine  # whose first patch is left
+    click_next(plugin)
+    wait_until(lambda: messages(), seconds=120)
+    assert f"{n} patches: {n - 1} absent, 1 present" in owl_geo("status", team_run)
 
 
 def test_answers_in_somebody_elses_part_are_theirs(with_program, team_run, press, rows):

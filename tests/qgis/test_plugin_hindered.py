@@ -23,6 +23,7 @@ from owl_geo_labeler.engine import Engine
 from owl_geo_labeler.errors import Problem
 from owl_geo_labeler.file_store import FileStore
 from owl_geo_labeler.next_batch import NextBatch
+from owl_geo_labeler.places import SharedPlace
 from owl_geo_labeler.session import Answer, Session
 from owl_geo_labeler.shared_store import SharedStore
 from owl_geo_labeler.store import Trouble
@@ -563,7 +564,8 @@ def test_a_database_that_goes_while_its_batch_opens(batch, monkeypatch):
         def getFeatures(self, _request):
             return iter(())
 
-    store = SharedStore(replace(opened, layer=Nothing()))
+    place = SharedPlace("127.0.0.1", "1", "db", "ada", "", "batch_a-000")  # where nobody is
+    store = SharedStore(replace(opened, place=place, layer=Nothing()))
     assert store.current() == {patch.fid: patch.answer for patch in opened.patches}
 
 

@@ -596,7 +596,7 @@ def test_a_review_without_answers_can_be_left(review, plugin, press, told, wait_
     plugin.rounds._engine.close()
     QTest.mouseClick(plugin.dock.footer.next_button, Qt.MouseButton.LeftButton)
     wait_until(lambda: messages())
-    assert told() == [f"ingest {review.parents[2]} {review}"]  # which fails here, as told
+    assert told() == [f"ingest {review.parents[2]} {review} --annotator Ada"]  # which fails here
     plugin.rounds._ask_core(review.parents[2], [], Wanted(leaves=True))
     wait_until(lambda: len(told()) == 2)
     assert told()[1] == f"query {review.parents[2]} --go-on"
@@ -614,7 +614,7 @@ def test_a_batch_without_answers_is_left_only_when_that_is_wanted(
     (button,) = iface.bar.items()[0].findChildren(QPushButton)
     button.click()
     wait_until(lambda: told())
-    assert told() == [f"ingest {run} {plugin.labelling.batch.path}"]
+    assert told() == [f"ingest {run} {plugin.labelling.batch.path} --annotator Ada"]
     wait_until(lambda: plugin.rounds._work is None)
     plugin.rounds._ask_core(run, [], Wanted("review", leaves=True))
     wait_until(lambda: len(told()) == 2)

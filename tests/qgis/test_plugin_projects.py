@@ -59,6 +59,34 @@ def test_a_copy_of_the_layer_is_the_users(plugin, batch, press, labels):
     assert labels(path)[:2] == ["absent", "present"]
 
 
+@pytest.mark.parametrize("words", ['"rank" > 2', "1 = 0"])
+def test_a_filter_on_the_layer_stays_and_hides_no_patch_from_the_panel(
+    words, plugin, batch, press, labels
+):
+    path = batch("binary")
+    plugin.open(path)
+    layer, n = plugin.labelling.batch.layer, len(plugin.labelling.session.patches)
+    assert layer.setSubsetString(words)
+    press("1")
+    plugin.open(path)
+    assert layers() == [("batch run-001", layer.source())] and layer.subsetString() == words
+    assert len(plugin.labelling.session.patches) == n
+    assert plugin.labelling.session.n_answered == 1
+    press("2")
+    assert labels(path)[:3] == ["absent", "present", None]
+
+
+def test_a_column_that_the_user_deleted_is_named(plugin, batch, press, wait_until, iface):
+    plugin.open(batch("binary"))
+    layer = plugin.labelling.batch.layer
+    assert layer.startEditing() and layer.deleteAttribute(layer.fields().indexOf("comment"))
+    assert layer.commitChanges()
+    press("1")
+    wait_until(lambda: plugin.labelling.store.trouble is not None)
+    assert "it has no column comment" in plugin.dock.footer._trouble.text()
+    plugin.labelling.store.forget()
+
+
 @pytest.mark.parametrize("name", ["binary", "binary — batch", "batch run-000", "mine"])
 def test_what_the_user_calls_a_layer_stays(name, plugin, batch, open_layer):
     path = batch("binary")

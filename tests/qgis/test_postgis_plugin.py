@@ -7,26 +7,30 @@ to reach it and the run, OWL_CORE_PROGRAM is owl-geo as the store's keeper, this
 import itertools
 import json
 import os
+import socket
 import subprocess
+from dataclasses import replace
 
 import pytest
 from owl_geo_labeler.errors import Problem
 from owl_geo_labeler.places import SharedPlace, is_shared
+from owl_geo_labeler.reach import Reach, said_in
+from owl_geo_labeler.session import Answer
 from owl_geo_labeler.shared_store import SharedStore
 from owl_geo_labeler.store import Trouble
-from qgis.core import QgsProject, QgsSettings
+from qgis.core import QgsProject, QgsSettings, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QInputDialog, QPushButton
 
 PROGRAM = os.environ["OWL_CORE_PROGRAM"]
 
-AS_BEN = """
+QUERY = """
 import json, sys, psycopg
 known = json.loads(sys.argv[1])
 try:
-    with psycopg.connect(host="127.0.0.1", port=known["port"], dbname=known["database"], user="ben",
-                         password=known["password"], autocommit=True) as connection:
+    with psycopg.connect(host="127.0.0.1", port=known["port"], dbname=known["database"],
+                         user=sys.argv[3], password=known["password"], autocommit=True) as connection:
         cursor = connection.execute(sys.argv[2])
         print(json.dumps(cursor.fetchall() if cursor.description else []))
 except psycopg.Error as error:
@@ -47,15 +51,20 @@ def run(folder):
 def as_ben(expected):
     """Run SQL in ben's name; returns rows, or the error's first line."""
 
-    def as_ben(sql):
-        done = subprocess.run(
-            [os.environ["OWL_CORE_PYTHON"], "-c", AS_BEN, json.dumps(expected), sql],
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        return json.loads(done.stdout)
+    return lambda sql: query(expected, sql, "ben")
 
-    return as_ben
+
+def query(known, sql, user):
+    done = subprocess.run(
+        [os.environ["OWL_CORE_PYTHON"], "-c", QUERY, json.dumps(known), sql, user],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def as_keeper(known, sql):
+    assert query(known, sql, "keeper") == []
 
 
 @pytest.fixture
@@ -281,3 +290,158 @@ def test_a_layer_that_is_not_there(plugin, run, messages):
     plugin.open(SharedPlace.parse(address).with_layer("batch_nowhere"))
     assert plugin.labelling is None
     assert "there is no batch batch_nowhere" in messages()[-1]
+
+
+def test_an_answer_of_another_is_theirs_again_after_undo(opened, press, as_ben, iface):
+    answer = f"UPDATE {view(opened)} SET lease = 'take over', label = 'absent' WHERE rank = 1"
+    assert as_ben(answer) == []
+    press("2")
+    press_button(iface, "Take over")
+    query = f"SELECT label, annotator FROM {view(opened)} WHERE rank = 1"
+    assert as_ben(query) == [["present", "ana"]]
+    press("ctrl+Z")
+    assert as_ben(query) == [["absent", "ben"]]
+    first = opened.labelling.session.patches[0].answer
+    assert (first.label, first.annotator) == ("absent", "ben")
+    status = owl_geo("status", opened.labelling.run.path)
+    assert "1 patch: 1 absent" in status and "disputed" not in status
+
+
+def test_what_was_typed_to_a_refused_answer_comes_with_it(opened, press, as_ben, iface):
+    assert as_ben(f"UPDATE {view(opened)} SET lease = 'take over' WHERE rank <= 2") == []
+    opened.labelling.take_comment("beside the road")  # without a label yet
+    press_button(iface, "Take over")
+    query = f"SELECT label, annotator, comment FROM {view(opened)} WHERE rank = {{}}"
+    opened.labelling.store.look()
+    assert opened.labelling.session.patches[0].answer.comment == "beside the road"
+    opened.labelling.session.go_to(1)
+    opened.labelling.session.patch.answer = Answer(comment="50% 'sure'")
+    opened.labelling.show_anew()
+    press("2")
+    assert as_ben(query.format(2)) == [[None, None, None]]
+    QTest.qWait(20)
+    press_button(iface, "Take over")
+    assert as_ben(query.format(2)) == [["present", "ana", "50% 'sure'"]]
+
+
+def test_a_transaction_of_the_layer_keeps_no_answer_back(opened, press, as_ben):
+    project, layer = QgsProject.instance(), opened.labelling.batch.layer
+    project.setAutoTransaction(True)
+    try:
+        assert layer.startEditing()
+        press("2")
+        query = f"SELECT label, annotator FROM {view(opened)} WHERE rank = 1"
+        assert as_ben(query) == [["present", "ana"]]
+        assert layer.rollBack()
+        assert as_ben(query) == [["present", "ana"]]
+    finally:
+        project.setAutoTransaction(False)
+
+
+def test_a_filter_on_the_layer_hides_no_patch_from_the_panel(opened, run, press, as_ben):
+    layer = opened.labelling.batch.layer
+    n = len(opened.labelling.session.patches)
+    assert layer.setSubsetString('"rank" > 2')
+    press("1")
+    assert as_ben(f"UPDATE {view(opened)} SET label = 'absent' WHERE rank = 4") == []
+    assert layer.setSubsetString("false")
+    opened.labelling.store.look()
+    assert opened.labelling.session.n_answered == 2
+    opened.open_run(run)
+    assert opened.labelling.batch.layer is layer and layer.subsetString() == "false"
+    assert len(opened.labelling.session.patches) == n
+    assert opened.labelling.session.n_answered == 2
+
+
+def test_a_layer_that_the_user_added_is_labelled(plugin, run, expected, press):
+    address = SharedPlace.parse(owl_geo("query", run, "--to-store").splitlines()[-1])
+    uri = address.uri(address.layer, "geom", "fid")
+    uri.setUsername("ana")
+    uri.setPassword(expected["password"])
+    uri.setUseEstimatedMetadata(True)
+    uri.setSrid("32631")
+    layer = QgsVectorLayer(uri.uri(False), "mine", "postgres")
+    QgsProject.instance().addMapLayer(layer)
+    plugin.open_run(run)
+    assert plugin.labelling.batch.layer is layer and layer.name() == "mine"
+    press("1")
+    assert plugin.labelling.store.n_waiting == 0
+
+
+def test_a_server_that_hangs_holds_no_key_up(opened, press, as_ben, wait_until, monkeypatch):
+    store = opened.labelling.store
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, says nothing
+        with monkeypatch.context() as patch:
+            patch.setattr(store._reach, "_at", silent.getsockname())
+            press("2")
+            assert store.trouble is Trouble.OFFLINE and store.n_waiting == 1
+            begun = store._rests_until
+            press("1")  # is not tried before the window was free for a while
+            assert store._rests_until == begun and store.n_waiting == 2
+            store.look()
+    wait_until(lambda: store.n_waiting == 0)
+    query = f"SELECT label FROM {view(opened)} WHERE rank <= 2 ORDER BY rank"
+    assert as_ben(query) == [["present"], ["absent"]]
+
+
+def test_a_right_that_was_taken_away(opened, run, press, wait_until):
+    store = opened.labelling.store
+    owl_geo("store", "annotator", run, "ana", "--revoke")
+    try:
+        press("2")
+        assert store.trouble is Trouble.REFUSED
+        text = opened.dock.footer._trouble.text()
+        assert "permission denied" in text and "whoever looks after the database" in text
+    finally:
+        owl_geo("store", "annotator", run, "ana")
+    wait_until(lambda: store.n_waiting == 0)
+
+
+def test_a_row_that_was_deleted_in_the_database(
+    opened, run, press, expected, messages, home
+):
+    patch = opened.labelling.session.patch.patch_id
+    rows = f"FROM owl_geo.tasks WHERE batch_id = '{opened.labelling.batch.batch_id}'"
+    as_keeper(expected, f"DELETE {rows} AND patch_id = '{patch}'")
+    press("2", "1")
+    opened.labelling.store.look()
+    assert f"{patch} was deleted" in messages()[-1] and "present" in messages()[-1]
+    assert not opened.labelling.stores.is_saved
+    opened._close_labelling()
+    (rescued,) = home.glob("*-answers-*.gpkg")
+    assert "1 new, 1 known before" in owl_geo("ingest", run, rescued)
+
+
+def test_a_server_that_is_down_or_refuses_is_said_in_one_line(
+    plugin, run, expected, messages, monkeypatch
+):
+    server(expected, "stop", "-m", "immediate")
+    try:
+        plugin.open_run(run)
+        assert "cannot be read; check that the address is right" in messages()[-1]
+        assert plugin.labelling is None and "SELECT" not in messages()[-1]
+    finally:
+        server(expected, "start")
+    place = SharedPlace.parse(owl_geo("query", run, "--to-store").splitlines()[-1])
+    monkeypatch.setenv("PGPASSWORD", "wrong")
+    plugin.open(replace(place, user="ben"))
+    assert 'password authentication failed for user "ben"' in messages()[-1]
+    assert plugin.labelling is None
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("PostGIS error while changing attributes: ERROR:  no right  \nCONTEXT:  x", "no right"),
+        ("PostGIS error: FEHLER:  keine Berechtigung für Sicht b\n", "keine Berechtigung für Sicht b"),
+        ("PostGIS error while changing attributes: no result buffer", None),
+    ],
+)
+def test_what_a_server_says_in_any_language(text, said):
+    assert said_in(text) == said
+
+
+def test_a_server_that_cannot_be_asked_is_taken_to_respond():
+    for place in ("postgresql:///?service=owl", "postgresql:///db?host=/run/postgresql"):
+        assert Reach(SharedPlace.parse(place)).responds()
+    assert Reach(SharedPlace.parse("postgresql://127.0.0.1:1/db")).responds()  # nobody was there

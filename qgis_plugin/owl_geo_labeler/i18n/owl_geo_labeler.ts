@@ -168,7 +168,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} does not respond; carry on, your answers are kept and will be saved as soon as it does</source>
+        <source>{path} does not respond, or no longer lets you in; carry on, your answers are kept and will be saved as soon as it does</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -197,6 +197,10 @@
     </message>
     <message>
         <source>Save as a new file</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>answers cannot be saved in {path} ({reason}); carry on, they are kept and tried again; tell whoever looks after the database</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -879,6 +883,12 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>{view}: no image here</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>SharedStore</name>
+    <message>
+        <source>{patch} was deleted from {path}; your answer to it may not be stored: {label}</source>
         <translation type="unfinished" />
     </message>
 </context><context>
