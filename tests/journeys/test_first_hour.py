@@ -24,6 +24,7 @@ from owl_geo.errors import ConfigError
 from owl_geo.settings import owl_toml
 from owl_geo.settings.paths import is_local
 from owl_geo.sources.scene_words import find_scenes
+from owl_geo.wording import as_typed
 from owl_geo.work.progress import Progress
 
 PATHS = (r"C:\data\new scenes\S2.tif", r"D:\x.tif", r"\\server\share\übung\S2.tif")
@@ -227,7 +228,7 @@ def test_words_of_the_command_line_may_be_windows_paths(path: str) -> None:
 )
 def test_commands_are_printed_as_windows_takes_them(path: str, shown: str, monkeypatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    assert opt.quoted(PureWindowsPath(path)) == shown
+    assert as_typed(PureWindowsPath(path)) == shown
 
 
 @pytest.mark.parametrize("path", [r"C:\data\s.tif", r"C:\Users\me\s.tif", r"C:\xfiles\s.tif"])
