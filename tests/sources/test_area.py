@@ -94,7 +94,7 @@ def test_a_layer_as_qgis_names_it_is_told_to_be_saved_by_itself(tmp_path: Path) 
     path = tmp_path / "layers.gpkg"
     for layer in ("one", "two"):
         gpd.GeoDataFrame(geometry=[box(0, 0, 9, 9)], crs=UTM).to_file(path, layer=layer)
-    with pytest.raises(SourceError, match=r"name the file .*layers\.gpkg alone.*save that layer"):
+    with pytest.raises(SourceError, match=r"one layer, not .*`ogr2ogr aoi\.gpkg .*\.gpkg two`"):
         AreaOfInterest(f"{path}|layername=two")
     with pytest.raises(SourceError, match=r"did you mean 'layers\.gpkg'"):
         AreaOfInterest(tmp_path / "layer.gpkg")
