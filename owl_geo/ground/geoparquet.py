@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
+from owl_geo.disk.listing import files_below
 from owl_geo.disk.suffixes import PARQUET
 from owl_geo.ground import whole_numbers
 from owl_geo.ground.parquet_parts import Parts, versioned_as
@@ -36,7 +37,7 @@ def is_parquet(path: str) -> bool:
     if versioned_as(Path(path)) is not None:  # which is refused when it is read
         return True
     # pyarrow passes over names that begin with . or _, and takes all others for parts of a table
-    parts = (file for file in Path(path).rglob("[!._]*") if file.is_file())
+    parts = (file for file in files_below(Path(path)) if not file.name.startswith((".", "_")))
     is_part = (part.suffix.lower() in PARQUET for part in parts)
     return next(is_part, False) and all(is_part)
 

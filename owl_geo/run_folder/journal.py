@@ -15,6 +15,7 @@ from owl_geo.disk.atomic import (
     writing_file,
     writing_folder,
 )
+from owl_geo.disk.listing import entries
 from owl_geo.errors import RunError
 from owl_geo.measures.metrics import to_csv
 from owl_geo.run_folder.paths import LATER, METRICS, RECORD, ROUNDS, RunPaths, in_order
@@ -33,7 +34,11 @@ class Journal:
         """Return every round on disk, oldest first; raises RunError if one is damaged."""
         rounds_folder = self._paths.folder / ROUNDS
         rounds = []
-        for folder in sorted(rounds_folder.glob("[0-9]*"), key=in_order):
+        try:
+            folders = [one for one in entries(rounds_folder) if one.name[0].isdigit()]
+        except OSError as error:
+            raise RunError(f"cannot read {rounds_folder}: {error.strerror or error}") from error
+        for folder in sorted(folders, key=in_order):
             rounds.append(self._round(folder))
         for number, entry in enumerate(rounds):
             if entry.number != number:

@@ -166,6 +166,7 @@ def test_a_row_that_cannot_be_read_for_a_lock_has_not_gone(batch):
             writer._put(file, write)
         process.kill()
         process.wait()
+    with opened(path, 1) as file:  # anew, as the writer does: GDAL 3.10 remembers no column there
         assert writer._put(file, write).trouble is None
 
 

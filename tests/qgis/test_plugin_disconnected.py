@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import glob
 import io
 import os
 import shutil
@@ -44,6 +45,12 @@ def disconnect(monkeypatch):
             (io, "open"),
         ):
             monkeypatch.setattr(owner, name, refuse(getattr(owner, name)))
+        # Python 3.13 has taken its own of them for Path.glob
+        globber = getattr(glob, "_StringGlobber", None)
+        for name in ("lstat", "scandir"):
+            if hasattr(globber, name):
+                refused = staticmethod(refuse(getattr(globber, name)))
+                monkeypatch.setattr(globber, name, refused)
 
     return disconnect
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from unreadable import forbid
 
 from owl_geo.errors import RunError
 from owl_geo.measures.metrics import RoundMetrics
@@ -54,6 +55,15 @@ def test_rounds_are_read_back_in_order_and_metrics_follow(journal: Journal, tmp_
     metrics = pd.read_csv(tmp_path / METRICS)
     assert metrics["round"].tolist() == list(range(11))
     assert metrics["test_auc"].tolist() == [0.75] * 11
+
+
+def test_rounds_that_may_not_be_read_are_not_none(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.publish(entry(0), write_batch)
+    forbid(tmp_path / "rounds", monkeypatch)
+    with pytest.raises(RunError, match=r"cannot read .*rounds: Permission denied"):
+        journal.rounds()
 
 
 def test_a_thousand_rounds_are_followed_by_others(journal: Journal, tmp_path: Path) -> None:

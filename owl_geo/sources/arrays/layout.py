@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from owl_geo.disk.listing import files_below
 from owl_geo.errors import SourceError
 from owl_geo.settings.paths import absolute
 from owl_geo.sources.editions import edition
@@ -144,7 +145,7 @@ def tiles_in(folder: Path) -> list[Path]:
 
     So the newest of several years gives the ground that all of them show.
     """
-    by_name = sorted(path for path in folder.rglob(f"*{ARRAY}") if is_tile(path))
+    by_name = sorted(path for path in files_below(folder) if is_tile(path))
     return sorted(by_name, key=lambda path: Layout.of(path).year, reverse=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from owl_geo.disk.listing import files_below
 from owl_geo.disk.suffixes import PARQUET
 from owl_geo.settings.paths import absolute
 from owl_geo.settings.sources import VectorsSettings
@@ -16,8 +17,11 @@ def name_of_table(settings: VectorsSettings) -> str:
 
 
 def parts_of(folder: Path) -> list[Path]:
-    """Return the files of a table in parts, in the order of their paths; hidden ones are none."""
-    parts = (path for path in folder.rglob("*") if path.suffix.lower() in PARQUET)
+    """Return the files of a table in parts, in the order of their paths; hidden ones are none.
+
+    Raises OSError where a folder among them cannot be read.
+    """
+    parts = (path for path in files_below(folder) if path.suffix.lower() in PARQUET)
     hidden = (".", "_")
     return sorted(p for p in parts if not any(n.startswith(hidden) for n in _names(p, folder)))
 

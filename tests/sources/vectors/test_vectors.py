@@ -14,6 +14,7 @@ from embeddings import numbered, squares, write_table
 from parquet_types import write_own_type
 from pyproj import CRS
 from rasters import ORIGIN
+from unreadable import forbid
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import VectorsSettings
@@ -135,6 +136,18 @@ def test_a_folder_of_parts_is_one_table(tmp_path: Path) -> None:
     source = opened(folder)
     assert rows_of(source) == list(range(N))
     assert set(source.grids) == {"table"}
+
+
+def test_a_part_in_a_folder_that_may_not_be_read_is_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for country in ("a", "b"):
+        folder = tmp_path / "table" / f"country={country}"
+        folder.mkdir(parents=True)
+        write_table(folder / "part.parquet", numbered(N, D), squares(4, 5, 320.0, "EPSG:32631"))
+    forbid(tmp_path / "table" / "country=b", monkeypatch)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        opened(tmp_path / "table")
 
 
 @pytest.mark.parametrize(
