@@ -39,6 +39,7 @@ from .core import (
     stopped,
     without_progress,
 )
+from .on_disk import is_file
 from .predictions import PATCHES, PROBABILITY
 from .run_folder import SETTINGS_FILE
 from .settings import PluginSettings
@@ -272,7 +273,7 @@ class CreateRun(_Command):
 
 def _is_there(path: Path) -> bool:
     with suppress(OSError):  # a name that is none, or a share that has gone since
-        return path.is_file()
+        return is_file(path)
     return False
 
 

@@ -23,6 +23,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from . import schema
 from .errors import Problem, reading
+from .on_disk import entries, exists
 from .places import SharedPlace
 from .quiet import quiet
 from .session import Answer, Patch
@@ -205,7 +206,8 @@ def file_of(batch: Batch, run: Path | None) -> Path | None:
     if batch.path is not None or run is None:
         return batch.path
     with reading(run):
-        return next(iter(sorted(run.glob(f"rounds/{batch.round:03d}/batch*.gpkg"))), None)
+        files = entries(run / "rounds" / f"{batch.round:03d}")
+    return next((path for path in files if path.match("batch*.gpkg")), None)
 
 
 def count_unanswered(path: Path) -> int:
@@ -269,7 +271,7 @@ def _lacks_wal(path: Path) -> bool:
         with path.open("rb") as file:
             head = file.read(20)
         wal = path.with_name(path.name + "-wal")
-        return head[18:20] == b"\x02\x02" and not (wal.exists() and wal.stat().st_size)
+        return head[18:20] == b"\x02\x02" and not (exists(wal) and wal.stat().st_size)
     except OSError:  # it has gone since, which whoever opens it says
         return False
 

@@ -15,6 +15,7 @@ from qgis.core import (
 )
 
 from .colouring import PLAIN, Way
+from .on_disk import exists, is_dir, is_file
 from .shown import ShownRaster
 from .virtual import on_one_grid, virtual_raster
 
@@ -96,7 +97,7 @@ def _found(path: str, beside: Sequence[Path]) -> str:
         return path
     name = re.split(r"[\\/]", path)[-1]
     with suppress(OSError):  # what is disconnected is looked for elsewhere, and there as well
-        if Path(path).exists():
+        if exists(Path(path)):
             return path
     for place in beside:
         with suppress(OSError):
@@ -108,12 +109,12 @@ def _found(path: str, beside: Sequence[Path]) -> str:
 
 def _at(place: Path, name: str) -> Path | None:
     """Return the file of this name that a place is or has; raises OSError."""
-    if place.name == name and place.is_file():
+    if place.name == name and is_file(place):
         return place
-    return next((path for path in (place / name, *_inside(place, name)) if path.exists()), None)
+    return next((path for path in (place / name, *_inside(place, name)) if exists(path)), None)
 
 
 def _inside(folder: Path, name: str) -> list[Path]:
     """Return a file of a product's folder, such as a .SAFE, however deep; raises OSError."""
-    is_product = folder.suffix.upper() == ".SAFE" and folder.is_dir()
+    is_product = folder.suffix.upper() == ".SAFE" and is_dir(folder)
     return sorted(folder.rglob(name))[:1] if is_product else []

@@ -16,6 +16,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
+from .on_disk import exists
+
 # Drawing order, from the top; the batches of a run are ordered by round.
 BATCH, FRAMES, MAP, VIEWS, SCENE = range(5)
 
@@ -162,7 +164,7 @@ def _has_moved(group: QgsLayerTreeGroup, run: Path) -> bool:
     """Whether a group is of a run that was elsewhere when the project was saved."""
     mark, is_gone = group.customProperty(_RUN), False
     with suppress(OSError):  # a share that is disconnected is not gone
-        is_gone = bool(mark) and not Path(mark).exists()
+        is_gone = bool(mark) and not exists(Path(mark))
     batches = (node.layer() for node in group.findLayers() if _number(node, _LEVEL) == BATCH)
     return is_gone and any(
         run in Path(layer.source().partition("|")[0]).parents for layer in batches

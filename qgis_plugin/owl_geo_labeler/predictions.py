@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from .errors import Problem, reading
 from .layer_tree import FRAMES, MAP, add_below
+from .on_disk import is_file
 from .run_folder import SETTINGS_FILE, RunFolder
 
 FOLDER = "predictions"
@@ -27,7 +28,7 @@ def show_predictions(run: Path, batch: QgsMapLayer | None) -> list[QgsMapLayer]:
     folder = RunFolder(run).path / FOLDER
     probability, patches = folder / PROBABILITY, folder / PATCHES
     with reading(folder):
-        missing = [path for path in (probability, patches) if not path.is_file()]
+        missing = [path for path in (probability, patches) if not is_file(path)]
     if missing:
         message = QCoreApplication.translate(
             "OwlGeo", "{path} is missing; make it with owl-geo predict"
@@ -77,7 +78,7 @@ def run_of_map(layer: QgsMapLayer) -> Path | None:
     place = Path(layer.source().split("|")[0])
     with suppress(OSError):  # a run that cannot be reached cannot be reviewed
         for folder in list(place.parents)[:2]:
-            if folder.name == FOLDER and (folder.parent / SETTINGS_FILE).is_file():
+            if folder.name == FOLDER and is_file(folder.parent / SETTINGS_FILE):
                 return folder.parent
     return None
 

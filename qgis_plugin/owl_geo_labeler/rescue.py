@@ -17,6 +17,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from . import schema
 from .batch import Batch
 from .errors import Problem
+from .on_disk import exists
 from .session import Answer, NewRow
 
 
@@ -112,7 +113,7 @@ def _new(folder: Path, name: str) -> Path:
     If the folder cannot be reached, it raises OSError.
     """
     names = (f"{name}-{n}" if n else name for n in count())
-    return next(path for path in (folder / f"{one}.gpkg" for one in names) if not path.exists())
+    return next(path for path in (folder / f"{one}.gpkg" for one in names) if not exists(path))
 
 
 def _answered(row: QgsFeature, layer: QgsVectorLayer, answer: Answer | None) -> QgsFeature:

@@ -12,6 +12,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from .batch import annotator_of
 from .errors import Problem, reading
+from .on_disk import entries, is_file
 from .places import SharedPlace, is_shared
 from .toml_lines import read_toml
 
@@ -40,7 +41,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         with reading(path):
-            is_run = (path / SETTINGS_FILE).is_file()
+            is_run = is_file(path / SETTINGS_FILE)
         if not is_run:
             inside = _runs_in(path)
             message = (
@@ -60,7 +61,7 @@ class RunFolder:
         """Return the run that contains a batch; None for a batch that was copied elsewhere."""
         for folder in list(batch.absolute().parents)[:3]:
             with suppress(OSError):  # some other folder, which the batch does not need
-                if (folder / SETTINGS_FILE).is_file():
+                if is_file(folder / SETTINGS_FILE):
                     return cls(folder)
         return None
 
@@ -70,8 +71,10 @@ class RunFolder:
         Copies of a file, which may hold answers too, come after it; see ``without_copies``.
         """
         with reading(self.path):
-            found = list(self.path.glob("rounds/[0-9]*/batch*.gpkg"))
-        files = [path for path in found if not _RESCUED.search(path.stem)]
+            rounds = [one for one in entries(self.path / "rounds") if one.name[0].isdigit()]
+            found = [path for one in rounds for path in entries(one)]
+        files = [path for path in found if path.match("batch*.gpkg")]
+        files = [path for path in files if not _RESCUED.search(path.stem)]
         files.sort(key=lambda path: (len(path.stem), path))
         # as numbers of three digits or more
         return sorted(
@@ -183,7 +186,7 @@ def scene_beside(batch: Path, name: str) -> SceneEntry | None:
     """
     paths = [batch.with_name(name + suffix) for suffix in _RASTERS]
     with reading(batch.parent):
-        found = next((path for path in paths if path.is_file()), None)
+        found = next((path for path in paths if is_file(path)), None)
     return None if found is None else SceneEntry(name, (found,))
 
 

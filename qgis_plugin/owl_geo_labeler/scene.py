@@ -13,6 +13,7 @@ from .band_names import Rgb, band_files, false_colours, is_old_landsat, natural_
 from .colouring import FALSE, PLAIN, Way, set_ways
 from .errors import Problem, reading
 from .known_layer import layer_of
+from .on_disk import is_dir
 from .run_folder import SceneEntry
 from .shown import KnownScene
 from .virtual import on_one_grid, virtual_raster
@@ -142,7 +143,7 @@ def _layer(entry: SceneEntry) -> tuple[QgsRasterLayer | None, Rgb | None, Rgb | 
     if len(entry.paths) > 1:
         return _of_files(entry.paths)
     with reading(place):
-        is_folder = place.is_dir()
+        is_folder = is_dir(place)
     if not is_folder:
         return _of_file(str(place))
     files = band_files(place)

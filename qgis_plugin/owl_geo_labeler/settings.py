@@ -14,6 +14,7 @@ from qgis.core import QgsApplication, QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication
 
 from .errors import Problem, reading
+from .on_disk import exists, is_dir, is_file
 
 _PREFIX = "owl_geo_labeler/"
 _INSTALLED = Path(__file__).parent / "program.txt"  # left there by ``owl-geo plugin install``
@@ -32,7 +33,7 @@ def program_at(text: str) -> str:
     except RuntimeError:  # ~ followed by an unknown user
         place = Path(text).absolute()
     with reading(place):
-        is_there, is_folder = place.exists(), place.is_dir()
+        is_there, is_folder = exists(place), is_dir(place)
     if is_folder:
         found = next((place / name for name in _INSIDE if _can_start(place / name)), None)
         if found is not None:
@@ -63,7 +64,7 @@ def installed_program() -> str | None:
 
 def _can_start(path: Path) -> bool:
     with suppress(OSError):
-        return path.is_file() and os.access(path, os.X_OK)
+        return is_file(path) and os.access(path, os.X_OK)
     return False
 
 
