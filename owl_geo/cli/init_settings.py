@@ -178,13 +178,15 @@ def _meanings(
     values: Sequence[str], options: InitOptions, base: Mapping[str, Any]
 ) -> dict[str, Sequence[str]]:
     """Return the truth's values by class: of the one searched for, or ``VALUE=NAME`` of several."""
+    from owl_geo.settings.class_names import searched_for
+
     stated = base.get("classes")
     classes = options.classes or (stated if isinstance(stated, list) else ["absent", "present"])
     pairs = [value.rpartition("=") for value in values]
     named = [bool(equals) and label.strip() in classes for _, equals, label in pairs]
     if not any(named):
-        last = "present" if "present" in classes else classes[-1]  # as the settings have it
-        return {_positive(options) or str(base.get("positive", last)): values}
+        positive = _positive(options) or str(base.get("positive", searched_for(classes)))
+        return {positive: values}
     if not all(named):
         other = values[named.index(False)]
         raise click.UsageError(

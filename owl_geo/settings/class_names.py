@@ -1,4 +1,4 @@
-"""Which names may be given to classes: at the beginning of a run and later, by one rule.
+"""Which names classes may have, at the beginning of a run and later, and which is searched for.
 
 Runs that were made before the rule are opened as they are.
 """
@@ -9,6 +9,13 @@ from collections.abc import Sequence
 
 from owl_geo.errors import ConfigError, Fault
 from owl_geo.schema import RESERVED_LABELS
+
+POSITIVE = "present"  # the class that is searched for where classes are not named
+
+
+def searched_for(classes: Sequence[str]) -> str:
+    """Return the class that is searched for where nobody says which: ``POSITIVE``, or the last."""
+    return POSITIVE if POSITIVE in classes or not classes else classes[-1]
 
 
 def check_new_classes(classes: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from owl_geo.errors import suggestion
 from owl_geo.schema import LAYOUT_VERSION, RESERVED_LABELS
 from owl_geo.settings.acquisition import AcquisitionSettings, LoopSettings, TeamSettings
 from owl_geo.settings.choices import MODELS, MetaUpdate, default
+from owl_geo.settings.class_names import POSITIVE, searched_for
 from owl_geo.settings.concepts import Concept, LayerSettings, check_concepts
 from owl_geo.settings.files import named_files
 from owl_geo.settings.learning import (
@@ -44,7 +45,7 @@ class Settings(Section):
     classes: tuple[str, ...] = doc(
         ("absent", "present"), "the answers; the first is the background"
     )
-    positive: str = doc("present", "the class that is searched for")
+    positive: str = doc(POSITIVE, "the class that is searched for")
     labels: str | None = doc(
         None,
         f"where answers are kept: {known_addresses()}, without a password; not set = labels.gpkg",
@@ -76,13 +77,13 @@ class Settings(Section):
     @model_validator(mode="before")
     @classmethod
     def _last_is_searched_for(cls, values: Any) -> Any:
-        """Search for the last class where only the classes are given, as --classes does."""
+        """Search for the last class where only the classes are given."""
         if not isinstance(values, Mapping) or "positive" in values:
             return values
         classes = values.get("classes")
-        if not isinstance(classes, list | tuple) or not classes or "present" in classes:
+        if not isinstance(classes, list | tuple):
             return values
-        return {**values, "positive": classes[-1]}
+        return {**values, "positive": searched_for(classes)}
 
     @model_validator(mode="after")
     def _names_agree(self) -> Settings:

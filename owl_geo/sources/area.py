@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from owl_geo.ground.vector_files import list_layers
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.settings.paths import is_local
 from owl_geo.types import BoolArray, SceneGrid
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 if TYPE_CHECKING:
     from owl_geo.sources.unopened import TiledSettings
@@ -110,7 +109,7 @@ class AreaOfInterest:
 
 def _saved_alone(file: str, layer: str) -> str:
     """Return how a layer becomes a file of its own, of which the others are no part."""
-    command = shlex.join(["ogr2ogr", "aoi.gpkg", file, layer])
+    command = f"ogr2ogr aoi.gpkg {as_typed(file)} {as_typed(layer)}"
     return f"save the one you mean as a file of its own, for example with `{command}`"
 
 

@@ -33,6 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "bad.tif").write_text("nonsense")
     (folder / "notes.toml").write_text("hello\n")
     (folder / "ring").symlink_to("ring")
+    (folder / "none.toml").write_text("classes = []\n")
     (folder / "wide.toml").write_text("[source]\nmin_valid = 90\n")
     (folder / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     (folder / "bad.zip").write_text("nonsense")
@@ -144,6 +145,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{INIT} --config bands", ["bands is a folder; name a TOML file"]),
         ("init scene.tif --scene new", ["scene.tif is a file", "--scene"]),
         ("init Run --scene scene.tif", ["already holds a run", "--overwrite"]),
+        (f"{STRATA} --config none.toml --oracle-values 1", ["classes is empty"]),
         ("init Run", ["already holds a run", "rebuild it after an edit with --update"]),
         (f"{INIT} --aoi area.osm|layername=lines", ["`ogr2ogr aoi.gpkg", "area.osm' lines`"]),
         (f"{INIT} --patch-size -8", ["--patch-size is -8, but it should be greater"]),
