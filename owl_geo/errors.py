@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -187,6 +188,13 @@ def printable(text: str) -> str:
 # Errors that a path causes, wherever it is used first.
 _PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
 
+# Errors of a share or a drive that is away, of which the systems have these or those.
+_AWAY = (
+    *("EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENOTCONN", "ESTALE", "ETIMEDOUT"),
+    *("ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EREMOTEIO", "ENODEV", "ENXIO", "EIO"),
+)
+_AWAY_ERRORS = tuple(getattr(errno, name) for name in _AWAY if hasattr(errno, name))
+
 # Errors of a disk, a quota or a limit that leaves no room for what is written. Windows has no
 # quota with a number of its own.
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -202,11 +210,25 @@ def system_error(error: Exception) -> OwlError | None:
     if error.errno in _PATH_ERRORS and error.filename is not None:
         what = f"{brief(str(error.filename))}: {error.strerror}"
         return OwlError(what, remedy="choose another path")
+    if error.errno in _AWAY_ERRORS and error.filename is not None:
+        fault = no_access(printable(str(error.filename)), error)
+        return OwlError(fault.what, remedy=fault.remedy)
     if error.errno in (*NO_ROOM, errno.EIO):
         return OwlError(f"cannot write the output: {error.strerror}")
     if error.errno == errno.ENOENT and error.filename is None and _is_nowhere():
         return OwlError("the folder you are in no longer exists", remedy="change to one that does")
     return None
+
+
+def no_access(path: object, error: OSError) -> Fault:
+    """Say of a file or folder that the system refuses it, or does not tell if it is there."""
+    reason = error.strerror or str(error)
+    if error.errno is not None and error.filename is None:  # of a library, with words of its own
+        reason = os.strerror(error.errno)
+    if error.errno in (*_AWAY_ERRORS, errno.ENOENT):  # the latter of a share on Windows
+        return Fault(f"cannot reach {path}: {reason}", "check that its drive or share is connected")
+    remedy = "choose another path" if error.errno in _PATH_ERRORS else ""
+    return Fault(f"cannot read {path}: {reason}", remedy)
 
 
 def _is_nowhere() -> bool:

@@ -19,6 +19,7 @@ from pyproj import CRS
 from owl_geo import schema
 from owl_geo.batches.checks import check_characters
 from owl_geo.disk import gpkg
+from owl_geo.disk.presence import exists, is_dir, is_file
 from owl_geo.errors import BatchError, brief, suggestion, where_instead
 from owl_geo.wording import counted
 
@@ -164,9 +165,9 @@ _BATCH_WANTED = "name the batch whose path `owl-geo query` printed"
 
 def _check_file(path: Path) -> None:
     try:
-        if path.is_dir():
+        if is_dir(path):
             raise BatchError(f"{path} is a folder", remedy="name the batch GeoPackage in it")
-        if path.exists() and not path.is_file():  # such as a pipe that nobody writes to
+        if exists(path) and not is_file(path):  # such as a pipe that nobody writes to
             raise BatchError(f"{path} is not a file", remedy="name a batch GeoPackage")
         kind = gpkg.foreign_kind(path)
     except FileNotFoundError as error:

@@ -14,6 +14,7 @@ import numpy as np
 from owl_geo import schema
 from owl_geo.batches.style import batch_style, decimals_of
 from owl_geo.disk import gpkg
+from owl_geo.disk.presence import exists
 from owl_geo.errors import BatchError
 from owl_geo.types import ShownRaster, ShownScene
 
@@ -124,7 +125,7 @@ def _exists(path: Path) -> str:
 def _check(
     path: Path, patches: gpd.GeoDataFrame, classes: Sequence[str], concepts: Sequence[str]
 ) -> None:
-    if path.exists():
+    if exists(path):
         raise BatchError(_exists(path))
     missing = [name for name in (*_GIVEN_COLUMNS, *concepts) if name not in patches.columns]
     if missing:

@@ -14,6 +14,7 @@ from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.disk.atomic import flush, writing_file
+from owl_geo.disk.presence import exists, is_file
 from owl_geo.settings.concepts import LayerSettings
 
 # Raised when the same extract is read differently: 2 = areas by the rules in osm_areas.toml.
@@ -40,7 +41,7 @@ class KeptLayers:
     def load(self, settings: LayerSettings, keys: Collection[str]) -> Layer:
         """Read a layer as ``layers.load`` does, from the kept file if there is one."""
         path = Path(settings.path)
-        if not is_osm(settings.path) or not path.is_file():
+        if not is_osm(settings.path) or not is_file(path):
             return load(settings, keys)
         stat = path.stat()
         identity: list[object] = [settings.path, stat.st_size, stat.st_mtime_ns, sorted(keys)]
@@ -57,11 +58,11 @@ class KeptLayers:
 
         Raises OSError or RunError.
         """
-        if not self._used and not folder.exists():
+        if not self._used and not exists(folder):
             return
         folder.mkdir(parents=True, exist_ok=True)
         for name, layer in self._used.items():
-            if (folder / f"{name}.json").exists():
+            if exists(folder / f"{name}.json"):
                 continue
             layer.features.to_parquet(folder / f"{name}.parquet")
             flush(folder / f"{name}.parquet")

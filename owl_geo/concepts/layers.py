@@ -17,7 +17,8 @@ from pyproj import CRS
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import read_osm
 from owl_geo.concepts.osm_files import IN_FULL, is_osm, is_overpass_json
-from owl_geo.errors import LayerError, suggestion, where_instead
+from owl_geo.disk.presence import check_exists, is_dir
+from owl_geo.errors import LayerError, suggestion
 from owl_geo.ground import vector_files
 from owl_geo.ground.crs import leads_nowhere
 from owl_geo.ground.kml_files import n_images
@@ -116,10 +117,13 @@ def _load_table(
 
 
 def _unreadable(settings: LayerSettings, error: Exception) -> LayerError:
-    """Return what to say of a file whose layer could not be opened."""
-    if is_local(settings.path) and not Path(settings.path).exists():
-        return LayerError(f"{settings.path} does not exist", remedy=where_instead(settings.path))
-    if Path(settings.path).is_dir() and not vector_files.is_folder_of_one(settings.path):
+    """Return what to say of a file whose layer could not be opened.
+
+    Raises LayerError itself where there is no such file, or it cannot be reached.
+    """
+    if is_local(settings.path):
+        check_exists(settings.path, LayerError)
+    if is_dir(settings.path) and not vector_files.is_folder_of_one(settings.path):
         return LayerError(f"{settings.path} is a folder", remedy="name the file in it")
     return LayerError(
         f"cannot read the layer {_described(settings)}: {reason(error)}",
@@ -186,7 +190,7 @@ def _layer_name(settings: LayerSettings) -> str:
 
 def _readable(path: str) -> str:
     """Return what to do with what cannot be read."""
-    if Path(path).is_dir():
+    if is_dir(path):
         return ""
     if is_raster(path):
         return "use a concept of kind raster, since the file is a raster"

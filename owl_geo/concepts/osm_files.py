@@ -10,7 +10,8 @@ from typing import Any
 
 import osmium
 
-from owl_geo.errors import LayerError, where_instead
+from owl_geo.disk.presence import check_exists, is_dir, is_file
+from owl_geo.errors import LayerError
 
 _PACKED = ("", ".gz", ".bz2")
 SUFFIXES = (".pbf", ".o5m", *(form + end for form in (".osm", ".opl") for end in _PACKED))  # maps
@@ -71,11 +72,10 @@ def check_is_map(path: str) -> osmium.io.Header:
     Raises LayerError where it is missing, or holds changes or several versions of its objects;
     RuntimeError where it is not an OSM file.
     """
-    if not Path(path).is_file():
-        if Path(path).exists():
-            kind = "a folder" if Path(path).is_dir() else "not a file"
-            raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
-        raise LayerError(f"{path} does not exist", remedy=where_instead(path))
+    check_exists(path, LayerError)
+    if not is_file(path):
+        kind = "a folder" if is_dir(path) else "not a file"
+        raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
     name = path.lower()
     if name.endswith(_CHANGES):
         raise LayerError(

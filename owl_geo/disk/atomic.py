@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from owl_geo.errors import NO_ROOM, BatchError, BusyError, RunError
+from owl_geo.disk.presence import exists, is_dir, is_file
+from owl_geo.errors import NO_ROOM, BatchError, BusyError, RunError, no_access
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             with room_for(partial):
                 yield partial
             _flush(partial)
-            if replace and target.exists():
+            if replace and exists(target):
                 target.rename(old)
                 try:
                     partial.rename(target)
@@ -48,7 +49,7 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
                 _flush_names(target.parent)
                 shutil.rmtree(old, ignore_errors=True)  # if not now, then the next time
             else:
-                if target.is_dir() and not any(target.iterdir()):
+                if is_dir(target) and not any(target.iterdir()):
                     target.rmdir()
                 partial.rename(target)
                 _flush_names(target.parent)
@@ -85,7 +86,7 @@ def finish_replacing(folder: Path, waiting: str) -> None:
 
     Raises RunError if that is not possible now; it may be tried again.
     """
-    if not (folder / waiting).is_dir():
+    if not is_dir(folder / waiting):
         return
     try:
         for file in sorted((folder / waiting).iterdir()):
@@ -124,7 +125,7 @@ def writing_file(target: Path, *, shared: bool = False, parents: bool = True) ->
             _flush_names(target.parent)
         except BaseException as error:
             partial.unlink(missing_ok=True)
-            if shared and isinstance(error, FileNotFoundError) and target.exists():
+            if shared and isinstance(error, FileNotFoundError) and exists(target):
                 return  # another process has written the target, and removed our file
             raise
 
@@ -166,7 +167,7 @@ def clear_partials(folder: Path) -> None:
     """Remove unfinished ``shared`` files of killed processes if the target exists by now."""
     for path in folder.glob(f".*.partial{_SHARED}*"):
         stem = path.name[1:].rpartition(f".partial{_SHARED}")[0]
-        if (folder / f"{stem}{path.suffix}").exists():
+        if exists(folder / f"{stem}{path.suffix}"):
             with suppress(OSError):
                 path.unlink()
 
@@ -187,9 +188,15 @@ def file_state(path: Path) -> FileState:
 def check_still_there(folder: Path) -> None:
     """Raise RunError where a folder is gone that was there before: who writes would make it again.
 
-    What is in it would then be in two places, and the folder could not be put back.
+    What is in it would then be in two places, and the folder could not be put back. Where it cannot
+    be reached, that is said.
     """
-    if not folder.is_dir():
+    try:
+        is_there = is_dir(folder)
+    except OSError as error:
+        fault = no_access(folder, error)
+        raise RunError(fault.what, remedy=fault.remedy) from error
+    if not is_there:
         raise RunError(
             f"{folder} is gone: it was moved or deleted while owl-geo was working on it",
             remedy="run the command again where it is now",
@@ -257,7 +264,7 @@ def flush(file: Path) -> None:
 def _flush(folder: Path) -> None:
     """Force a folder's files to the disk before the folder is renamed."""
     for path in folder.rglob("*"):
-        if path.is_file():
+        if is_file(path):
             flush(path)
         else:
             _flush_names(path)
@@ -321,10 +328,10 @@ def is_locked(lock_file: Path) -> bool:
     """
     from filelock import FileLock, Timeout
 
-    if os.path.realpath(lock_file) in _held or not lock_file.exists():
-        return False
     lock = FileLock(lock_file)
     try:
+        if os.path.realpath(lock_file) in _held or not exists(lock_file):
+            return False
         lock.acquire(timeout=0)
     except Timeout:
         return True

@@ -27,6 +27,7 @@ from pyproj.exceptions import CRSError
 
 from owl_geo.disk.atomic import flush, room_for
 from owl_geo.disk.polygons import room_of, stream
+from owl_geo.disk.presence import exists
 
 FEATURE_ID = "fid"
 GEOMETRY = "geom"
@@ -241,7 +242,7 @@ def _publish(made: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError as error:  # FAT and some network drives have no hard links
-        if path.exists():
+        if exists(path):
             raise FileExistsError(path) from error
         made.rename(path)
 
@@ -287,7 +288,7 @@ def lacks_wal(path: Path) -> bool:
             head = file.read(20)
     except OSError:  # opening the file will report it
         return False
-    return head[18:20] == b"\x02\x02" and not path.with_name(path.name + "-wal").exists()
+    return head[18:20] == b"\x02\x02" and not exists(path.with_name(path.name + "-wal"))
 
 
 def foreign_kind(path: Path) -> str | None:

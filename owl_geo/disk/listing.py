@@ -7,6 +7,7 @@ rows.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,28 @@ def entries(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def matching(pattern: str) -> tuple[list[str], list[OSError]]:
+    """Return what matches a pattern of ``glob``, sorted, and why folders could not be read.
+
+    ``glob`` says nothing of folders in which there may be more.
+    """
+    refused: list[OSError] = []
+    parts = Path(pattern).parts
+    for depth, part in enumerate(parts):
+        if glob.has_magic(part):
+            before = str(Path(*parts[:depth]))
+            for folder in _matches(before) if glob.has_magic(before) else [before]:
+                for _, below, _ in os.walk(folder, onerror=refused.append):
+                    below[:] = [n for n in below if part == "**" and not n.startswith(".")]
+    of_folders = {str(error.filename): error for error in refused}
+    gone = (FileNotFoundError, NotADirectoryError)
+    return _matches(pattern), [e for e in of_folders.values() if not isinstance(e, gone)]
+
+
+def _matches(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - ** and escapes
 
 
 def files_below(folder: Path) -> Iterator[Path]:

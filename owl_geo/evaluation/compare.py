@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 
 from owl_geo.disk.atomic import clear_partials, disk_errors, writing_file
+from owl_geo.disk.presence import exists
 from owl_geo.errors import ConfigError, OwlError, RunError
 from owl_geo.evaluation.contestants import FULL, Contestant
 from owl_geo.evaluation.curves import COLUMNS
@@ -100,7 +101,7 @@ def compare(
         for contestant in (*plan.contestants, Contestant(FULL))
     ]
     total = len(todo)
-    left = [job for job in todo if not job.path.exists()]
+    left = [job for job in todo if not exists(job.path)]
     if on_done is not None:
         on_done(total - len(left), total)
     for done, _ in enumerate(in_processes(_do, left, jobs), start=total - len(left) + 1):
@@ -144,11 +145,11 @@ def _claim(plan: Plan, overwrite: bool) -> dict[str, str]:
         "strategies": {one.name: _plan_of(one) for one in plan.contestants},
     }
     path = plan.folder / PLAN
-    if plan.folder.exists() and any(plan.folder.iterdir()) and not path.exists():
+    if exists(plan.folder) and any(plan.folder.iterdir()) and not exists(path):
         raise RunError(
             f"{plan.folder} is not empty and is not a comparison", remedy="choose another folder"
         )
-    if path.exists() and not overwrite:
+    if exists(path) and not overwrite:
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
             record = _with_kept(record, kept, plan.folder)

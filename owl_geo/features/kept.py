@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from owl_geo.disk.atomic import clear_partials, writing_file
+from owl_geo.disk.presence import exists
 from owl_geo.features import KEPT_SCENES
 from owl_geo.features.row_files import write_pieces
 from owl_geo.types import AnyArray, FloatArray
@@ -76,7 +77,7 @@ class KeptFeatures:
         """
         text = json.dumps(self._scene_ids, indent=1, ensure_ascii=False) + "\n"
         record = self._folder / KEPT_SCENES
-        if self._folder.exists() and not (record.exists() and record.read_text("utf-8") == text):
+        if exists(self._folder) and not (exists(record) and record.read_text("utf-8") == text):
             with writing_file(record, shared=True, parents=False) as partial:
                 partial.write_text(text, encoding="utf-8")
         current = set(self._scenes.values())

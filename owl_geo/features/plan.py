@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from owl_geo.disk.presence import is_file
 from owl_geo.features import narrow
 from owl_geo.features.embedding import EmbeddingFeatures
 from owl_geo.features.statistics import in_loops, worth_fusing
@@ -162,7 +163,7 @@ def _common_names(statistics: BandStatistics) -> tuple[str | None, ...]:
 def _weights_id(model: ModelSettings) -> list[object]:
     """Identify a file of weights by size and time too: it may be replaced under the same name."""
     path = Path(model.weights)
-    if not path.is_file():
+    if not is_file(path):
         return [model.weights]
     stat = path.stat()
     return [model.weights, stat.st_size, stat.st_mtime_ns]

@@ -15,7 +15,8 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from owl_geo.errors import Fault, LayerError, OwlError, where_instead
+from owl_geo.disk.presence import check_exists, exists, is_dir, is_file
+from owl_geo.errors import Fault, LayerError, OwlError, no_access
 from owl_geo.ground.crs import leads_nowhere
 from owl_geo.ground.cut_off import cut_off
 from owl_geo.ground.grid import bounds
@@ -36,8 +37,8 @@ _FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in v
 
 def open_layer(path: str) -> rasterio.DatasetReader:
     """Open a georeferenced raster; raises LayerError if it cannot be opened or is not one."""
-    if is_local(path) and not Path(path).exists():
-        raise LayerError(f"{path} does not exist", remedy=where_instead(path))
+    if is_local(path):
+        check_exists(path, LayerError)
     check_is_file(path, LayerError)
     try:
         with warnings.catch_warnings():
@@ -84,11 +85,18 @@ def nodata_among(path: str, values: Collection[float]) -> list[float]:
 
 
 def check_is_file(path: str, error: type[OwlError]) -> None:
-    """Raise ``error`` for a path that exists but is neither file nor folder, such as a pipe."""
+    """Raise ``error`` for a path that exists but is neither file nor folder, such as a pipe.
+
+    For one of which nobody can tell, too.
+    """
     if not is_local(path):
         return
-    file = Path(path)
-    if file.exists() and not (file.is_file() or file.is_dir()):
+    try:
+        is_something_else = exists(path) and not (is_file(path) or is_dir(path))
+    except OSError as refused:
+        fault = no_access(path, refused)
+        raise error(fault.what, remedy=fault.remedy) from refused
+    if is_something_else:
         raise error(f"{path} is not a file")  # GDAL would wait until somebody writes to it
 
 
@@ -229,8 +237,8 @@ def _sample(path: str) -> tuple[AnyArray, BoolArray]:
 
 def is_raster(path: str | Path) -> bool:
     """Return whether GDAL opens the file as a raster; raises LayerError if it does not exist."""
-    if is_local(str(path)) and not Path(path).exists():
-        raise LayerError(f"{path} does not exist", remedy=where_instead(path))
+    if is_local(str(path)):
+        check_exists(path, LayerError)
     check_is_file(str(path), LayerError)
     try:
         with rasterio.open(path) as dataset:

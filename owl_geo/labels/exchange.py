@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
+from owl_geo.disk.presence import check_exists, is_dir, is_file
 from owl_geo.disk.text_files import encoding_of
-from owl_geo.errors import BatchError, suggestion, where_instead
+from owl_geo.errors import BatchError, suggestion
 from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import Points
 from owl_geo.labels.base import reprojected
@@ -86,11 +87,10 @@ def read_answers(path: Path) -> ReadAnswers:
     BatchError with one line.
     """
     check_format(path)
-    if path.is_dir():
+    check_exists(path, BatchError)
+    if is_dir(path):
         raise BatchError(f"{path} is a folder", remedy="name the file in it")
-    if not path.exists():
-        raise BatchError(f"{path} does not exist", remedy=where_instead(path))
-    if not path.is_file():
+    if not is_file(path):
         raise BatchError(f"{path} is not a file")
     try:
         table = _read_csv(path) if path.suffix.lower() == ".csv" else _read_layer(path)

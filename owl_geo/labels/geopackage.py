@@ -22,6 +22,7 @@ from pyproj.exceptions import ProjError
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import room_for
+from owl_geo.disk.presence import exists
 from owl_geo.errors import RunError
 from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.labels.base import (
@@ -128,7 +129,7 @@ class GeoPackageLabels(LabelStore):
         if not answers:
             return Appended(new=0, unchanged=0)
         with self._one_line("write"), room_for(self.path.parent):
-            if not self.path.exists():
+            if not exists(self.path):
                 self._create()
             gpkg.clear_made(self.path)
             with self._open() as connection:
@@ -147,7 +148,7 @@ class GeoPackageLabels(LabelStore):
 
         ``crs`` must be EPSG:4326, which every GeoPackage defines. Raises RunError.
         """
-        if not self.path.exists():
+        if not exists(self.path):
             return
         target = crs_of(GEOGRAPHIC)
         with (
@@ -191,7 +192,7 @@ class GeoPackageLabels(LabelStore):
 
     def history(self) -> pd.DataFrame:
         """Return all answers in order of arrival: seq, patch_id, label, annotator, ..."""
-        if not self.path.exists():
+        if not exists(self.path):
             return _typed([])
         with self._one_line("read"), self._open() as connection:
             return self._read(connection)
@@ -205,7 +206,7 @@ class GeoPackageLabels(LabelStore):
 
     def count(self) -> int:
         """Return how many answers the history has."""
-        if not self.path.exists():
+        if not exists(self.path):
             return 0
         with self._one_line("read"), self._open() as connection:
             query = f"SELECT count(*) FROM {gpkg.quoted(LABELS_LAYER)}"  # noqa: S608 - quoted names
@@ -216,7 +217,7 @@ class GeoPackageLabels(LabelStore):
 
         Empty where the file does not say where they are.
         """
-        if not self.path.exists():
+        if not exists(self.path):
             return {}
         with self._one_line("read"), self._open() as connection:
             column, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
@@ -256,7 +257,7 @@ class GeoPackageLabels(LabelStore):
         try:
             gpkg.create(self.path, empty, LABELS_LAYER, spatial_index=False)
         except (OSError, sqlite3.Error):
-            if not self.path.exists():
+            if not exists(self.path):
                 raise
             # another process was faster; its file is used
 

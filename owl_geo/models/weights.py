@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from owl_geo.disk.presence import is_file
 from owl_geo.errors import ConfigError
 from owl_geo.models.backbones import architecture, make_trunk
 from owl_geo.wording import counted
@@ -111,7 +112,7 @@ def _imagenet(kind: str) -> Mapping[str, object]:
 
 
 def _file(path: Path) -> Mapping[str, object]:
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError(
             f"there is no weights file {path}",
             remedy="set model.weights (--weights) to a file, imagenet or none",

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from owl_geo.disk.atomic import writing_file
+from owl_geo.disk.presence import exists, is_dir
 from owl_geo.errors import RunError
 from owl_geo.reporting.page import page
 from owl_geo.reporting.sections import answers, audit, model, overview
@@ -46,12 +47,12 @@ def report(
     run = Run.of(run)
     own = run.path / FILE_NAME
     target = Path(path) if path is not None else own
-    if target.is_dir():
+    if is_dir(target):
         raise RunError(
             f"{target} is a folder", remedy=f"name a file in it, such as {target / FILE_NAME}"
         )
     check_output(target)
-    if target.exists() and not overwrite and target.resolve() != own.resolve():
+    if exists(target) and not overwrite and target.resolve() != own.resolve():
         raise RunError(f"{target} exists", remedy="choose another name, or use --overwrite")
     with run.at_one_moment():
         text = _document(run, device, report)

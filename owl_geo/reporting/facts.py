@@ -7,6 +7,7 @@ import math
 import pandas as pd
 
 from owl_geo.batches import count_answers
+from owl_geo.disk.presence import exists
 from owl_geo.errors import printable
 from owl_geo.measures.audit import FEW, percent
 from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
@@ -217,7 +218,7 @@ def _next(run: Run, now: Status) -> str:
         if run.labels.has_layers:
             query = f"owl-geo query {here} --to-store"
             return f"label the layer that {query} names, then {query}"
-        gone = [as_typed(path) for path in now.waiting if not path.exists()]
+        gone = [as_typed(path) for path in now.waiting if not exists(path)]
         if gone:
             what = f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone"
             return f"{what}; ingest it from where it is, or owl-geo query {here} --go-on"

@@ -20,6 +20,7 @@ import pandas as pd
 from pyproj import CRS
 
 from owl_geo.disk.atomic import file_state, finish_replacing, locked
+from owl_geo.disk.presence import exists, is_dir
 from owl_geo.errors import RunError, SourceError
 from owl_geo.ground.same_ground import are_shown
 from owl_geo.labels import AnsweredRun, LabelStore, newest_answers, open_store, settled
@@ -372,7 +373,7 @@ class Run:
         In a database, people label without the files.
         """
         waiting = self.waits(entry)
-        gone = [path for path in waiting if not path.exists()]
+        gone = [path for path in waiting if not exists(path)]
         if self.labels.has_layers or not gone:
             return
         if len(gone) == len(waiting):
@@ -442,7 +443,7 @@ class Run:
 
     def _finish_addition(self) -> None:
         """Finish an addition of scenes whose process was killed after all files were written."""
-        if (self.path / WAITING).is_dir():
+        if is_dir(self.path / WAITING):
             with self.locked():
                 finish_replacing(self.path, WAITING)
 

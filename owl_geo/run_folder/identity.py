@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from owl_geo.disk.presence import absence, check_not_refused
 from owl_geo.errors import SceneError, SourceError
 from owl_geo.features import KEPT_SCENES
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
@@ -82,10 +83,12 @@ class SceneFiles:
         """
         if not gone:
             return {}
+        path = self._features / KEPT_SCENES
         try:
-            values = json.loads((self._features / KEPT_SCENES).read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"))
             return {name: str(values[name]) for name in gone if name in values}
-        except DAMAGE:
+        except DAMAGE as error:
+            check_not_refused(path, error)
             return {}
 
     @cached_property
@@ -114,22 +117,22 @@ class SceneFiles:
 
     def check_there(self, owl_toml_path: Path) -> None:
         """Raise SourceError if a file of a scene or of a view is gone."""
-        for kind, name, path in self.missing:
+        for kind, name, what in self.missing:
             raise SourceError(
-                f"{kind} {name!r}: {path} does not exist",
+                f"{kind} {name!r}: {what}",
                 remedy=f"put it back, or set its new path in {owl_toml_path}",
             )
 
     @property
     def missing(self) -> Iterator[tuple[Literal["scene", "view"], str, str]]:
-        """The files that are gone: whether of a scene or a view, the name of it, and the path."""
+        """The files that are gone or away: whether of a scene or a view, its name, and which."""
         both: tuple[tuple[Literal["scene", "view"], dict[str, list[str]]], ...]
         both = (("scene", self.paths), ("view", self.view_paths))
         for kind, of_each in both:
             for name, paths in of_each.items():
                 for path in paths:
-                    if is_local(path) and not Path(path).exists():
-                        yield kind, name, path
+                    if is_local(path) and (fault := absence(path)) is not None:
+                        yield kind, name, fault.what
 
 
 def _changed(

@@ -16,6 +16,7 @@ from pyproj import CRS
 
 from owl_geo.batches import PoolGrids
 from owl_geo.disk.atomic import FileState, file_state, is_locked
+from owl_geo.disk.presence import check_not_refused, exists
 from owl_geo.errors import BusyError, RunError
 from owl_geo.ground.footprints import common_crs, footprints
 from owl_geo.ground.same_ground import SharedGround
@@ -130,11 +131,11 @@ class PatchIndex:
         return self._ids_on_disk()
 
     def _ids_on_disk(self) -> pd.Index:
+        path = self._folder / PATCHES
         try:
-            return pd.Index(
-                pd.read_parquet(self._folder / PATCHES, columns=["patch_id"])["patch_id"]
-            )
-        except (OSError, ValueError, KeyError, pyarrow.ArrowException):
+            return pd.Index(pd.read_parquet(path, columns=["patch_id"])["patch_id"])
+        except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
+            check_not_refused(path, error)
             return pd.Index([], dtype=object)
 
     @cached_property
@@ -196,11 +197,13 @@ class PatchIndex:
 
         The positive class too, which older runs do not tell.
         """
+        path = self._folder / INDEX
         try:
-            made_for = json.loads((self._folder / INDEX).read_text(encoding="utf-8"))["made_for"]
+            made_for = json.loads(path.read_text(encoding="utf-8"))["made_for"]
             known = {name: made_for[name] for name in ("bands", "classes", "patch_size")}
             return known | {name: made_for[name] for name in made_for.keys() & {"positive"}}
-        except DAMAGE:
+        except DAMAGE as error:
+            check_not_refused(path, error)
             return None
 
     def footprints(self, ids: Sequence[str]) -> gpd.GeoSeries:
@@ -227,6 +230,7 @@ class PatchIndex:
         try:
             value = read(path)
         except errors as error:
+            check_not_refused(path, error)
             raise RunError(
                 f"{path} is damaged", remedy=f"run `owl-geo init {as_typed(self._folder)} --update`"
             ) from error
@@ -264,7 +268,7 @@ class PatchIndex:
 
     def _required(self, name: str) -> Path:
         path = self._folder / name
-        if not path.exists():
+        if not exists(path):
             raise RunError(
                 f"{path} is missing", remedy=f"run `owl-geo init {as_typed(self._folder)} --update`"
             )

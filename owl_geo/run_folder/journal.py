@@ -16,7 +16,8 @@ from owl_geo.disk.atomic import (
     writing_folder,
 )
 from owl_geo.disk.listing import entries
-from owl_geo.errors import RunError
+from owl_geo.disk.presence import check_not_refused, exists
+from owl_geo.errors import RunError, no_access
 from owl_geo.measures.metrics import to_csv
 from owl_geo.run_folder.paths import LATER, METRICS, RECORD, ROUNDS, RunPaths, in_order
 from owl_geo.run_folder.records import DAMAGE, Round, later_text
@@ -37,7 +38,8 @@ class Journal:
         try:
             folders = [one for one in entries(rounds_folder) if one.name[0].isdigit()]
         except OSError as error:
-            raise RunError(f"cannot read {rounds_folder}: {error.strerror or error}") from error
+            fault = no_access(rounds_folder, error)
+            raise RunError(fault.what, remedy=fault.remedy) from error
         for folder in sorted(folders, key=in_order):
             rounds.append(self._round(folder))
         for number, entry in enumerate(rounds):
@@ -56,6 +58,7 @@ class Journal:
         try:
             entry = Round.from_json(record.read_text(encoding="utf-8"))
         except DAMAGE as error:
+            check_not_refused(record, error)
             raise RunError(
                 f"{record} is damaged ({error})", remedy=f"restore it, or move {folder} away"
             ) from error
@@ -63,6 +66,7 @@ class Journal:
             try:
                 entry = entry.measured(later.read_text(encoding="utf-8"))
             except DAMAGE as error:
+                check_not_refused(later, error)
                 raise RunError(
                     f"{later} is damaged ({error})",
                     remedy="delete it, and the next query measures that again",
@@ -112,7 +116,7 @@ class Journal:
         clear_partials(self._paths.folder)
         while True:
             text = to_csv(entry.metrics for entry in self.rounds())
-            if path.exists() and path.read_text(encoding="utf-8") == text:
+            if exists(path) and path.read_text(encoding="utf-8") == text:
                 return
             with writing_file(path, shared=True, parents=False) as partial:
                 partial.write_text(text, encoding="utf-8")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from owl_geo.disk.file_names import file_names
-from owl_geo.errors import BusyError, RunError
+from owl_geo.disk.presence import is_dir, is_file
+from owl_geo.errors import BusyError, RunError, no_access
 from owl_geo.run_folder.records import Round
 from owl_geo.settings import owl_toml
 from owl_geo.settings.stores import store_choice
@@ -71,8 +73,8 @@ def in_order(round_folder: Path) -> tuple[int, str]:
 
 
 def is_run(path: Path) -> bool:
-    """Return whether the folder holds a run."""
-    return (path / owl_toml.FILE_NAME).is_file()
+    """Return whether the folder holds a run; raises OSError where nobody can tell."""
+    return is_file(path / owl_toml.FILE_NAME)
 
 
 def busy(path: Path) -> BusyError:
@@ -100,12 +102,18 @@ def check_output(path: Path) -> None:
 def no_run(path: Path) -> RunError | None:
     """Return an error that says which run may be meant; None if ``path`` is a run folder.
 
-    A run may be in a folder above the path, in the path, or next to it under a similar name.
+    A run may be in a folder above the path, in the path, or next to it under a similar name. Of a
+    path that cannot be reached or read, nothing is said but that.
     """
-    if is_run(path):
-        return None
+    try:
+        is_folder = is_dir(path)
+        if is_run(path):
+            return None
+    except OSError as error:
+        fault = no_access(error.filename or path, error)
+        return RunError(fault.what, remedy=fault.remedy)
     around, inside = _run_around(path), _runs_in(path)
-    if path.is_dir() and not around and not inside:
+    if is_folder and not around and not inside:
         return None  # reading its owl.toml will report what is missing
     if around is not None:
         # as the user would write it: the given path, shortened
@@ -129,12 +137,18 @@ def no_run(path: Path) -> RunError | None:
 
 
 def _runs_in(folder: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in folder.iterdir() if is_run(entry))
-    except OSError:
-        return []
+    with suppress(OSError):
+        return sorted(entry.name for entry in folder.iterdir() if _may_be_run(entry))
+    return []
 
 
 def _run_around(path: Path) -> Path | None:
     """Return the run that a file or folder is in; a run itself is not part of another."""
-    return next((parent for parent in path.absolute().parents if is_run(parent)), None)
+    return next((parent for parent in path.absolute().parents if _may_be_run(parent)), None)
+
+
+def _may_be_run(folder: Path) -> bool:
+    """Return whether a folder that nobody has named can be proposed as a run."""
+    with suppress(OSError):
+        return is_run(folder)
+    return False

@@ -15,6 +15,7 @@ from pyproj import CRS
 
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.disk.atomic import disk_errors, is_locked, replacing_files, writing_folder
+from owl_geo.disk.presence import check_not_refused, exists, is_dir
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.ground.footprints import common_crs
 from owl_geo.ground.windows import PoolWindows
@@ -34,7 +35,7 @@ from owl_geo.run_folder.paths import (
     busy,
     is_run,
 )
-from owl_geo.run_folder.records import grid_record, views_record
+from owl_geo.run_folder.records import DAMAGE, grid_record, views_record
 from owl_geo.run_folder.used import check_used
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
@@ -196,7 +197,8 @@ def growth_before(run: Run, ids: pd.Series) -> tuple[tuple[int, ...], int] | Non
         if before.tolist() != ids.tolist():
             return None
         return tuple(int(n) for n in record.get("parts", ())), int(record.get("since", 0))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, pyarrow.ArrowException):
+    except (*DAMAGE, pyarrow.ArrowException) as error:
+        check_not_refused(run.path / INDEX, error)
         return None
 
 
@@ -268,9 +270,9 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         raise RunError(
             f"{path} is the folder you are in", remedy="give the run a folder of its own"
         )
-    if not path.exists():
+    if not exists(path):
         return
-    if not path.is_dir():
+    if not is_dir(path):
         raise RunError(
             f"{path} is a file",
             remedy="name a folder for the run first, and give scenes with --scene",
@@ -304,7 +306,7 @@ def _answers_by_people(path: Path) -> dict[str, int]:
     try:
         run = Run(path)
     except ConfigError:
-        if (path / FILE_NAME).exists():
+        if exists(path / FILE_NAME):
             raise
         return {}
     simulated = run.settings.oracle is not None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import pyarrow
 
+from owl_geo.disk.presence import check_not_refused
 from owl_geo.errors import RunError
 from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.footprints import common_crs
@@ -97,9 +98,11 @@ def _held_out(truth: pd.DataFrame | None) -> pd.Index:
 
 def _truth_before(run: Run) -> pd.DataFrame | None:
     """Return the truth that a run had, whatever owl.toml says now; None if it is lost."""
+    path = run.path / TRUTH
     try:
-        return pd.read_parquet(run.path / TRUTH, columns=["patch_id", "held_out"])
-    except (OSError, ValueError, KeyError, pyarrow.ArrowException):
+        return pd.read_parquet(path, columns=["patch_id", "held_out"])
+    except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
+        check_not_refused(path, error)
         return None
 
 

@@ -14,7 +14,7 @@ import tomlkit
 from pydantic import BaseModel, ValidationError
 from tomlkit.items import AoT, Array, Table
 
-from owl_geo.errors import ConfigError
+from owl_geo.errors import ConfigError, no_access
 from owl_geo.schema import LAYOUT_VERSION
 from owl_geo.settings.config import Settings
 from owl_geo.settings.faults import first_fault
@@ -127,6 +127,9 @@ def _not_toml(where: str, error: Exception, text: str = "") -> ConfigError:
     """Return the error for a text that is not TOML, with a remedy for usual mistakes."""
     if isinstance(error, IsADirectoryError):
         return ConfigError(f"{where} is a folder", remedy="name a TOML file")
+    if isinstance(error, OSError):
+        fault = no_access(where, error)
+        return ConfigError(fault.what, remedy=fault.remedy)
     remedy = ""
     if re.search(r'"[^"\n]*\\', text):
         remedy = _WINDOWS

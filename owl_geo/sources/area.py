@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 from pyproj import CRS
 
+from owl_geo.disk.presence import exists
 from owl_geo.errors import SourceError, where_instead
 from owl_geo.ground.accuracy import warn_if_inaccurate
 from owl_geo.ground.crs import GEOGRAPHIC, crs_of, leads_nowhere, turns_of
@@ -39,7 +40,7 @@ class AreaOfInterest:
         self.path = str(path)
         check_is_file(self.path, SourceError)
         file, mark, layer = self.path.partition("|layername=")  # as QGIS names a layer of a file
-        if mark and Path(file).exists():
+        if mark and exists(file):
             raise SourceError(
                 f"the area of interest is a file with one layer, not {self.path}",
                 remedy=_saved_alone(file, layer),
@@ -54,7 +55,7 @@ class AreaOfInterest:
                 )
             table = read_table(self.path, layer=next(iter(layers), None), columns=[], force_2d=True)
         except UNREADABLE as error:
-            is_gone = is_local(self.path) and not Path(self.path).exists()
+            is_gone = is_local(self.path) and not exists(self.path)
             raise SourceError(
                 f"cannot read the area of interest {self.path}: {reason(error)}",
                 remedy=where_instead(self.path) if is_gone else "",

@@ -20,6 +20,8 @@ from xml.etree.ElementTree import ParseError  # nosec B405 # for its type
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 
+from owl_geo.disk.listing import files_below
+from owl_geo.disk.presence import is_dir, is_file
 from owl_geo.settings.paths import is_local
 from owl_geo.sources.virtual import files_behind, is_virtual
 
@@ -50,9 +52,9 @@ def file_states(path: str | None, *, whole: bool = True) -> list[list[Any]]:
     top = Path(path)
     try:
         files = [top]
-        if top.is_dir():
-            entries = top.rglob("*") if whole else top.iterdir()
-            files = sorted(f for f in entries if f.is_file() or not whole)
+        if is_dir(top):
+            found = files_below(top) if whole else top.iterdir()
+            files = sorted(f for f in found if is_file(f) or not whole)
         names = [(str(file.relative_to(top)), file) for file in files]
         if whole:
             names += [(_name(file, top), file) for file in _behind(files)]
@@ -60,7 +62,7 @@ def file_states(path: str | None, *, whole: bool = True) -> list[list[Any]]:
     except OSError:  # whoever opens it says so
         return GONE
     of_files = [[name, state.st_size, state.st_mtime_ns] for name, state in states]
-    declared = "" if top.is_dir() else _declared_beside(top)  # a folder's files are all there
+    declared = "" if is_dir(top) else _declared_beside(top)  # a folder's files are all there
     return [*of_files, [_BESIDE, declared]] if declared else of_files
 
 
@@ -73,7 +75,7 @@ def record_files(path: str, files_in: Callable[[Path], Iterable[Path]]) -> list[
         return []
     top = Path(path)
     records = []
-    files = list(files_in(top)) if top.is_dir() else [top]
+    files = list(files_in(top)) if is_dir(top) else [top]
     for file in (*files, *_behind(files)):
         state = file.stat()
         digest = _digest(file, state.st_size)
@@ -100,7 +102,7 @@ def changes(path: str, records: Sequence[FileRecord]) -> list[FileRecord]:
             changed += [(name, 0, 0, declared)] if declared != digest else []
             continue
         file = _file(top, name)
-        if not file.is_file():
+        if not is_file(file):
             changed.append((name, 0, 0, ""))
             continue
         state = file.stat()
@@ -115,7 +117,7 @@ def changes(path: str, records: Sequence[FileRecord]) -> list[FileRecord]:
 def visible_files(folder: Path) -> Iterator[Path]:
     """Yield the files that stand in a folder, sorted by name; hidden ones are left out."""
     for file in sorted(folder.iterdir()):
-        if not file.name.startswith(".") and file.is_file():
+        if not file.name.startswith(".") and is_file(file):
             yield file
 
 
@@ -124,12 +126,12 @@ def imagery_files(folder: Path) -> Iterator[Path]:
 
     Other files may be many, as a store's chunks are, or come and go.
     """
-    is_safe = (folder / "GRANULE").is_dir()  # of Sentinel-2; the others are flat
-    for file in sorted(folder.rglob("*") if is_safe else folder.iterdir()):
+    is_safe = is_dir(folder / "GRANULE")  # of Sentinel-2; the others are flat
+    for file in sorted(files_below(folder) if is_safe else folder.iterdir()):
         name = file.name.lower()
         counts = name.endswith((*_RASTERS, *_METADATA)) and not name.endswith(_BESIDE)
         counts |= name in _STORES
-        if counts and file.is_file():
+        if counts and is_file(file):
             yield file
 
 
@@ -159,7 +161,7 @@ def _name(file: Path, top: Path) -> str:
     """Return what a file is called in the records of ``top``: relative to it, or to its folder."""
     if file == top:
         return ""
-    base = top if top.is_dir() else top.parent
+    base = top if is_dir(top) else top.parent
     return file.relative_to(base).as_posix() if file.is_relative_to(base) else str(file)
 
 
@@ -167,7 +169,7 @@ def _file(top: Path, name: str) -> Path:
     """Return the file that is called ``name`` in the records of ``top``."""
     if not name:
         return top
-    return (top if top.is_dir() else top.parent) / name
+    return (top if is_dir(top) else top.parent) / name
 
 
 def _digest(file: Path, size: int) -> str:

@@ -15,8 +15,9 @@ from pyproj.exceptions import ProjError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
+from owl_geo.disk.presence import check_exists, exists, is_dir
 from owl_geo.disk.suffixes import PARQUET
-from owl_geo.errors import Fault, SourceError, where_instead
+from owl_geo.errors import Fault, SourceError
 from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.cut_off import cut_off, is_known_whole
 from owl_geo.ground.netcdf_places import misplaced_netcdf
@@ -57,8 +58,8 @@ def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader
 
     Raises SourceError.
     """
-    if is_local(path) and not Path(path).exists():
-        raise SourceError(f"{path} does not exist", remedy=where_instead(path))
+    if is_local(path):
+        check_exists(path, SourceError)
     check_is_file(path, SourceError)
     options = {"num_threads": threads} if threads else {}
     try:
@@ -77,9 +78,9 @@ _STORES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 
 def looks_like_cube(path: str) -> bool:
     """Return whether a path is one of NetCDF or Zarr, by its name or by what lies in it."""
-    local = is_local(path) and Path(path).is_dir()
+    local = is_local(path) and is_dir(path)
     return path.lower().rstrip("/").endswith(_CUBES) or (
-        local and any((Path(path) / name).exists() for name in _STORES)
+        local and any(exists(Path(path) / name) for name in _STORES)
     )
 
 
@@ -115,7 +116,7 @@ def _advice(path: str) -> str:
     if ending in _CLOUDS:
         return "by its name it is a cloud of points: make a raster of it first"
     bands = Path(path).with_suffix(".data")
-    if ending == ".dim" and bands.is_dir():  # of SNAP
+    if ending == ".dim" and is_dir(bands):  # of SNAP
         return f"the bands lie in a folder beside it: name {bands}"
     return advice_on_format(path)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from owl_geo.disk.presence import is_dir
 from owl_geo.errors import SourceError
 from owl_geo.ground.crs import same_crs
 from owl_geo.ground.grid import bounds
@@ -53,7 +54,7 @@ def _no_rasters(folder: Path, rasters: _Rasters) -> SourceError:
     reason = f"looked for files ending in {', '.join(_RASTERS)}" if first is None else str(first)
     if is_cube := looks_like_cube(str(folder)):
         reason = CUBE
-    folders = [one for one in sorted(folder.iterdir()) if one.is_dir()]
+    folders = [one for one in sorted(folder.iterdir()) if is_dir(one)]
     # a folder per resolution, for example, as a public bucket of Sentinel-2 has them
     inside = [one for one in folders if is_product(one)] or [
         one for one in folders if any(file.suffix.lower() in _RASTERS for file in one.glob("*"))

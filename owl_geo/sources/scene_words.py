@@ -6,6 +6,7 @@ whether it is in them already. Whether a scene can be read turns out later.
 
 from __future__ import annotations
 
+import errno
 import glob
 import logging
 import os
@@ -14,8 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from owl_geo.disk.listing import matching
+from owl_geo.disk.presence import check_exists, exists, is_dir
 from owl_geo.disk.text_files import NotText, encoding_of
-from owl_geo.errors import SourceError, where_instead
+from owl_geo.errors import SourceError, no_access
 from owl_geo.settings.paths import absolute, expanded, is_local, whole_path
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.products.families import is_product, product_of
@@ -210,10 +213,8 @@ def _check_listed(locations: Iterable[SceneLocation]) -> None:
     """Raise SourceError, which names list and line, where a list names what is not there."""
     for location in locations:
         for file in location.files:
-            if location.origin and is_local(file) and not Path(file).exists():
-                raise SourceError(
-                    f"{location.origin}: {file} does not exist", remedy=where_instead(file)
-                )
+            if location.origin and is_local(file):
+                check_exists(file, SourceError, location.origin)
 
 
 def _matches(pattern: str, folder: Path) -> list[str]:
@@ -222,19 +223,23 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     A product's folder stands for what lies in it; any other folder gives way to matches in it.
     """
     whole = str(_local(pattern, folder))
-    matches = sorted(path.rstrip(os.sep) for path in glob.glob(whole, recursive=True))  # noqa: PTH207 - ** and escapes
+    matches, refused = matching(whole)
+    matches = sorted(path.rstrip(os.sep) for path in matches)
+    for error in refused:
+        _log.warning(
+            "%s; scenes in it that match %r are left out",
+            *(no_access(error.filename, error).what, pattern),
+        )
     wants_stac = pattern.lower().endswith(STAC)
     suffixes = tuple(s for s in _SIDECARS if not (wants_stac and s in STAC))
-    kept = [
-        path for path in dict.fromkeys(matches) if Path(path).is_dir() or not _ends(path, suffixes)
-    ]
+    kept = [path for path in dict.fromkeys(matches) if is_dir(path) or not _ends(path, suffixes)]
     holders = {str(parent) for path in kept for parent in Path(path).parents}
-    products = {path for path in kept if Path(path).is_dir() and is_product(Path(path))}
+    products = {path for path in kept if is_dir(path) and is_product(Path(path))}
     kept = [
         path
         for path in kept
         if not any(str(parent) in products for parent in Path(path).parents)
-        and (path in products or not (Path(path).is_dir() and path in holders))
+        and (path in products or not (is_dir(path) and path in holders))
     ]
     for path in kept:
         _check_text(path)
@@ -283,9 +288,11 @@ def _ends(path: str, suffixes: tuple[str, ...]) -> bool:
 
 def _exists(path: str, folder: Path) -> bool:
     try:
-        return is_local(path) and _local(path, folder).exists()
-    except OSError:  # too long for a name, as files joined by commas may be
-        return False
+        return is_local(path) and exists(_local(path, folder))
+    except OSError as error:
+        # too long for a name, as files joined by commas may be; else it is there for all we know,
+        # and whoever opens it says why that cannot be
+        return error.errno != errno.ENAMETOOLONG
 
 
 def _local(path: str, folder: Path) -> Path:

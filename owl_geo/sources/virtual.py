@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, ParseError  # nosec B405 # for its ty
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 
+from owl_geo.disk.presence import is_file
 from owl_geo.settings.paths import is_local
 
 _TILE_INDEX = (".gti", ".gti.gpkg")
@@ -46,7 +47,7 @@ def files_behind(path: Path) -> Iterator[Path]:
     while waiting:
         for file in sources_of(waiting.pop(0)):
             real = os.path.realpath(file)
-            if real in seen or not file.is_file():
+            if real in seen or not is_file(file):
                 continue
             seen.add(real)
             yield file

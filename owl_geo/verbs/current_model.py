@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from owl_geo.disk.presence import exists
 from owl_geo.errors import RunError
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import Run
@@ -96,7 +97,7 @@ def _digest(run: Run, current: pd.DataFrame, answers: Answers, number: int) -> s
     digest.update(run.settings.model_dump_json(include=decisive).encode())
     digest.update(current[["patch_id", "label", "seq"]].to_json(orient="values").encode())
     for path in (run.path / PATCHES, run.path / INDEX, run.files.model(number - 1)):
-        if path.exists():
+        if exists(path):
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     learnt_from = set(run.patches["scene"].iloc[answers.positions])
     changed = {name: now for name, now in run.scenes.changed.items() if name in learnt_from}

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from owl_geo.concepts.osm_files import is_osm
+from owl_geo.disk.presence import check_exists
 from owl_geo.disk.text_files import NotText
-from owl_geo.errors import ConfigError, LayerError, where_instead
+from owl_geo.errors import ConfigError, LayerError
 from owl_geo.ground import vector_files
 from owl_geo.ground.vector import UNREADABLE
 from owl_geo.labels import store_class
@@ -26,8 +27,8 @@ def check_examples(path: str, settings: Settings) -> None:
     to patches, and where the run's answers are kept by a store that is not ready yet.
     """
     file = path.partition(LAYER)[0]
-    if is_local(file) and not Path(file).exists():
-        raise LayerError(f"examples: {file} does not exist", remedy=where_instead(file))
+    if is_local(file):
+        check_exists(file, LayerError, "examples")
     fault = ""
     if is_osm(file):
         fault = "is an OSM file, and a tag has to tell which of its objects are targets"

@@ -16,6 +16,7 @@ import pyarrow
 
 from owl_geo.acquisition.strategies import check_strategy
 from owl_geo.concepts.encoding import Encoding, fit_encoding
+from owl_geo.disk.presence import check_not_refused, exists
 from owl_geo.errors import RunError
 from owl_geo.features.embedding import check_vectors
 from owl_geo.ground.footprints import common_crs
@@ -179,15 +180,17 @@ def _check_what_was_learnt(run: Run, pool: KeptPool) -> None:
     concepts and bands whose values changed.
     """
     model = run.settings.model
-    has_learnt = any(run.files.model(entry.number).exists() for entry in run.rounds())
+    has_learnt = any(exists(run.files.model(entry.number)) for entry in run.rounds())
     if not (model.by_gradient and has_learnt):
         return
     other: list[str] = []
     if model.concepts:
+        path = run.path / PATCHES
         try:
-            before = patch_table.read(run.path / PATCHES)
-        except (OSError, ValueError, KeyError, pyarrow.ArrowException):  # the update restores it
-            return
+            before = patch_table.read(path)
+        except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
+            check_not_refused(path, error)
+            return  # the update restores it
         seen, anew = _encodings(run, before, pool.patches)
         _check_concepts_fit(run, seen.names, anew.names)
         changed = {*_changed_concepts(run, before, pool.patches), *anew.differing(seen)}

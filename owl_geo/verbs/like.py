@@ -17,6 +17,7 @@ import pandas as pd
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
+from owl_geo.disk.presence import exists, is_dir
 from owl_geo.errors import ConfigError, RunError, check_number, check_texts
 from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
@@ -94,13 +95,13 @@ def like(
     """
     run = Run.of(run)
     path = run.path / FILE_NAME if out is None else Path(out)
-    if path.is_dir():
+    if is_dir(path):
         raise RunError(f"{path} is a folder", remedy="name a file")
     check_output(path)
     if path.suffix.lower() != ".gpkg":
         name = path.with_suffix(".gpkg").name
         raise RunError(f"{path} must be a GeoPackage", remedy=f"name it {name}")
-    if out is not None and path.exists() and not overwrite:
+    if out is not None and exists(path) and not overwrite:
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
     check_number("count", count, whole=True)
     if count < 1:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from owl_geo.disk.presence import exists, is_dir
 from owl_geo.errors import RunError
 from owl_geo.labels import consensus, newest_answers
 from owl_geo.maps.grid import GridLayer, check_format, write_grid
@@ -79,10 +80,10 @@ def patches(
     """
     run, path = Run.of(run), Path(path)
     check_format(path)
-    if path.is_dir():
+    if is_dir(path):
         raise RunError(f"{path} is a folder", remedy="name a file")
     check_output(path)
-    if path.exists() and not overwrite:
+    if exists(path) and not overwrite:
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
     with run.at_one_moment():
         known = _known(run)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from owl_geo.disk.atomic import check_still_there, disk_errors, locked
 from owl_geo.disk.file_names import file_names
+from owl_geo.disk.presence import exists
 from owl_geo.errors import BusyError, RunError
 from owl_geo.maps.outputs import FinishedScenes, Legend, ScenePrediction, outputs
 from owl_geo.maps.patches import most_probable, read_table, table_path, write_table
@@ -70,7 +71,7 @@ class PredictionFolder:
         if entry is None or entry != {"file": file, "made_from": self.made_from(scene)}:
             return False
         paths = [path for one in outputs().values() for path in one.scene_files(self.path, file)]
-        return all(path.exists() for path in [*paths, table_path(self.path, file)])
+        return all(exists(path) for path in [*paths, table_path(self.path, file)])
 
     def made_from(self, scene: str) -> str:
         """Return a digest of all that the scene's maps depend on, including changed pixels."""
@@ -136,7 +137,7 @@ class PredictionFolder:
         made_from = hashlib.sha256(
             json.dumps([[*map(self.made_from, scenes)], top, threshold, scenes]).encode()
         ).hexdigest()[:16]
-        is_there = all(output.whole(self.path).exists() for output in outputs().values())
+        is_there = all(exists(output.whole(self.path)) for output in outputs().values())
         if not scenes or (self.record.whole == made_from and is_there and not changed):
             return
         finished = FinishedScenes(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from owl_geo.disk.presence import check_not_refused
 from owl_geo.maps.cog import write_text
 from owl_geo.run_folder.records import DAMAGE
 
@@ -33,7 +34,8 @@ class PredictionRecord:
             if any(not _is_own(entry["file"]) for entry in scenes.values()):
                 raise ValueError("a file is outside the folder")  # and must not be deleted
             return cls(path, scenes, str(values["whole"]))
-        except DAMAGE:
+        except DAMAGE as error:
+            check_not_refused(path, error)
             return cls(path)
 
     def write(self) -> None:

@@ -13,7 +13,8 @@ from statistics import median
 import numpy as np
 
 from owl_geo.concepts.osm_files import SUFFIXES
-from owl_geo.errors import LayerError, OwlError, where_instead
+from owl_geo.disk.presence import check_exists
+from owl_geo.errors import LayerError, OwlError
 from owl_geo.ground.crs import crs_of
 from owl_geo.ground.pixels import all_pixel_metres
 from owl_geo.run_folder import setup as run_setup
@@ -116,10 +117,8 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
 def _check_layers(settings: Settings) -> None:
     """Raise LayerError for a layer, a raster or a truth whose file is missing."""
     for setting, path in settings.named_files("layers", "concepts", "oracle"):
-        if is_local(path) and not Path(path).exists():
-            raise LayerError(
-                f"{setting.rpartition('.')[0]}: {path} does not exist", remedy=where_instead(path)
-            )
+        if is_local(path):
+            check_exists(path, LayerError, setting.rpartition(".")[0])
 
 
 def suitable_patch_size(source: SourceSection) -> PatchSize | None:

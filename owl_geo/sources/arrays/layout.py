@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from owl_geo.disk.listing import files_below
-from owl_geo.errors import SourceError
+from owl_geo.disk.listing import files_below, matching
+from owl_geo.disk.presence import exists, is_dir, is_file
+from owl_geo.errors import SourceError, no_access
 from owl_geo.settings.paths import absolute
 from owl_geo.sources.editions import edition
 
@@ -101,7 +102,7 @@ class Layout:
             version = self.base.name.partition("-")[0]
             folders.append(self.base.parent.parent / "landmasks" / version)
         paths = [folder / f"{stem}{suffix}" for folder in folders for suffix in _SUFFIXES]
-        return next((path for path in paths if path.is_file()), paths[0])
+        return next((path for path in paths if is_file(path)), paths[0])
 
     @property
     def files(self) -> list[Path]:
@@ -115,7 +116,7 @@ class Layout:
         Raises SourceError where there are metadata that cannot be read.
         """
         path = self.base / _METADATA
-        if path.is_file():
+        if is_file(path):
             table = read_table(path)
             version, variant = table.get("dataset_version"), table.get("dataset_variant")
             return edition(str(version or ""), str(variant or self.variant))
@@ -154,15 +155,15 @@ def is_tile(path: Path) -> bool:
     if path.suffix.lower() != ARRAY or path.stem.endswith(SCALES) or path.name.startswith("."):
         return False
     named = _TILE.fullmatch(path.stem) or _EXPORT.fullmatch(path.stem)
-    return named is not None or path.with_name(f"{path.stem}{SCALES}{path.suffix}").is_file()
+    return named is not None or is_file(path.with_name(f"{path.stem}{SCALES}{path.suffix}"))
 
 
 def is_land_mask(path: Path) -> bool:
     """Return whether a raster, by its name and place, says where an array lies, and no more."""
     if _TILE.fullmatch(path.stem):
-        return path.parent.name == LAND_MASKS or path.with_suffix(ARRAY).exists()
+        return path.parent.name == LAND_MASKS or exists(path.with_suffix(ARRAY))
     name = path.stem.replace("landmask", "embedding")
-    return _EXPORT.fullmatch(name) is not None and path.with_name(f"{name}{ARRAY}").exists()
+    return _EXPORT.fullmatch(name) is not None and exists(path.with_name(f"{name}{ARRAY}"))
 
 
 def holds_arrays(folder: Path) -> bool:
@@ -200,20 +201,23 @@ def _of_word(word: str) -> Sequence[Path | str]:
     """Return the tiles that a word means; the word itself where it is for others to read."""
     name, _, rest = word.partition("=")
     path = Path(word).expanduser()
-    if rest and not path.exists() and (folder := Path(rest).expanduser()).is_dir():
+    if rest and not exists(path) and is_dir(folder := Path(rest).expanduser()):
         tiles = _some(tiles_in(folder), str(folder))
         if len(tiles) > 1:
             raise SourceError(
                 f"{word!r}: {len(tiles):,} tiles cannot share a name", remedy="leave it out"
             )
         return [f"{name}={tiles[0]}"]
-    if path.is_dir():
+    if is_dir(path):
         return _some(tiles_in(absolute(path)), str(path))
-    if path.is_file() and path.suffix.lower() == ARRAY:
+    if is_file(path) and path.suffix.lower() == ARRAY:
         return [absolute(path)]
-    if glob.has_magic(word) and not path.exists():
-        matches = map(Path, sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207 - ** and absolute
-        return _some([absolute(match) for match in matches if is_tile(match)], word)
+    if glob.has_magic(word) and not exists(path):
+        matches, refused = matching(str(path))
+        if refused:
+            fault = no_access(refused[0].filename, refused[0])
+            raise SourceError(fault.what, remedy=fault.remedy)
+        return _some([absolute(Path(match)) for match in matches if is_tile(Path(match))], word)
     return [word]
 
 

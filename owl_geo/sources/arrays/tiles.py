@@ -11,7 +11,8 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 from rasterio.errors import NotGeoreferencedWarning
 
-from owl_geo.errors import SceneError, SourceError, where_instead
+from owl_geo.disk.presence import check_exists, is_file
+from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.raster_files import misplaced
 from owl_geo.settings.sources import TileSettings
 from owl_geo.sources.arrays.layout import LAND_MASKS, SCALES, Layout, read_table
@@ -72,8 +73,7 @@ def describe_tile(settings: TileSettings) -> Tile:
 
 def open_array(path: Path) -> AnyArray:
     """Map an array into memory, so that only what is asked for is read; raises SourceError."""
-    if not path.is_file():
-        raise SourceError(f"{path} does not exist", remedy=where_instead(str(path)))
+    check_exists(path, SourceError)
     try:
         array: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -96,7 +96,7 @@ def _check_quantized(layout: Layout, vectors: AnyArray) -> None:
             f"{path} is {_of(vectors)}, not int8 of rows, columns and the numbers of a vector",
             remedy="name a tile of TESSERA's as geotessera downloads it",
         )
-    if not scales_path.is_file():
+    if not is_file(scales_path):
         raise SourceError(
             f"{path.name} has no scales beside it, so that its integers mean nothing: looked for "
             f"{scales_path}",
@@ -116,7 +116,7 @@ def _check_quantized(layout: Layout, vectors: AnyArray) -> None:
 def _masked(layout: Layout, vectors: AnyArray) -> SceneGrid:
     """Return the grid of the land mask; raises SourceError where it is not that of the vectors."""
     path = layout.mask
-    if not path.is_file():
+    if not is_file(path):
         raise SourceError(
             f"{layout.vectors.name} has no land mask, the raster that says where it lies: looked "
             f"for {path.name} in {LAND_MASKS} beside it, at {path}",
@@ -148,7 +148,7 @@ def _exported(layout: Layout, vectors: AnyArray) -> tuple[SceneGrid, str]:
     """Return grid and edition of an export of values, as its JSON has them."""
     path = layout.export
     assert path is not None
-    if not path.is_file():
+    if not is_file(path):
         raise SourceError(f"{layout.vectors.name} does not say where it lies: no {path}")
     if vectors.ndim != 3 or not np.issubdtype(vectors.dtype, np.floating):
         raise SourceError(

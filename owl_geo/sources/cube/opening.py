@@ -16,7 +16,8 @@ from typing import Any
 
 import xarray as xr
 
-from owl_geo.errors import SourceError, suggestion, where_instead
+from owl_geo.disk.presence import check_exists, exists, is_dir
+from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.paths import is_local, path_at
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, holds_arrays
 from owl_geo.sources.cube.inherited import grid_mappings, groups_above, with_inherited
@@ -139,9 +140,9 @@ def _open(path: str, **decoding: Any) -> xr.Dataset:
     file, group = file_and_group(path)
     decoding = {**_DECODING, **decoding}
     local = is_local(file)
-    if local and not Path(file).exists():
-        raise SourceError(f"{file} does not exist", remedy=where_instead(file))
-    if local and Path(file).is_dir() and not _is_zarr(file):
+    if local:
+        check_exists(file, SourceError)
+    if local and is_dir(file) and not _is_zarr(file):
         raise SourceError(
             f"cannot open {file} as a data cube: it is a folder without Zarr's metadata",
             remedy=ARRAYS
@@ -179,7 +180,7 @@ def groups_of(path: str) -> list[str]:
 
     None of a cube in memory, and of one that cannot be read by groups.
     """
-    if is_local(path) and not Path(path).exists():
+    if is_local(path) and not exists(path):
         return []
     try:
         with warnings.catch_warnings():
@@ -253,13 +254,13 @@ def _is_zarr(path: str) -> bool:
     plain = path_at(path).lower()
     if plain.rstrip("/").endswith(".zarr") or ("://" in path and ".zarr/" in plain):
         return True  # of a URL a group may follow, which is a folder where the store is one
-    return "://" not in path and any((Path(path) / name).exists() for name in _ZARR_FILES)
+    return "://" not in path and any(exists(Path(path) / name) for name in _ZARR_FILES)
 
 
 def _is_array(path: str) -> bool:
     """Return whether a folder is an array of a Zarr store, not a group of arrays."""
     folder = Path(path)
-    if (folder / ".zarray").exists():
+    if exists(folder / ".zarray"):
         return True
     try:
         return bool(json.loads((folder / "zarr.json").read_bytes()).get("node_type") == "array")

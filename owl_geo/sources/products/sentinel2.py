@@ -12,6 +12,8 @@ from xml.etree.ElementTree import Element, ParseError  # nosec B405 # for its ty
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 
+from owl_geo.disk.listing import entries, files_below
+from owl_geo.disk.presence import is_dir
 from owl_geo.errors import SourceError
 from owl_geo.settings.known_masks import SCL
 from owl_geo.sources.bands import unpadded
@@ -119,13 +121,16 @@ def _metadata_in(folder: Path) -> Path:
 
 def _images(folder: Path) -> dict[str, Path]:
     """Return the finest image of each band, and of the scene classification as ``SCL``."""
-    granules = sorted(path for path in folder.glob("GRANULE/*") if path.is_dir())
+    granules = [path for path in entries(folder / "GRANULE") if is_dir(path)]
     if len(granules) != 1:
         raise SourceError(
             f"{folder} has {len(granules)} granules", remedy="a product of one tile is needed"
         )
     finest: dict[str, tuple[int, Path]] = {}
-    for path in sorted((granules[0] / "IMG_DATA").rglob("*.jp2")):
+    images = granules[0] / "IMG_DATA"
+    for path in sorted(files_below(images)) if is_dir(images) else ():
+        if not path.match("*.jp2"):
+            continue
         if match := _IMAGE.search(path.name):
             code, metres = match[1].upper(), int(match[2] or 0)
         elif match := _SCL.search(path.name):

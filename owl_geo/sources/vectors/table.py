@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from owl_geo.errors import SourceError, suggestion, where_instead
+from owl_geo.disk.presence import check_exists, is_dir
+from owl_geo.errors import SourceError, suggestion
 from owl_geo.ground import geoparquet
 from owl_geo.ground.parquet_parts import versioned_as
 from owl_geo.settings.sources import VectorsSettings
@@ -188,15 +189,14 @@ class VectorTable:
 
 def _files(path: Path) -> tuple[Path, ...]:
     """Return the parts that have rows; one without may say nothing about its columns."""
-    if not path.exists():
-        raise SourceError(f"{path} does not exist", remedy=where_instead(str(path)))
-    versioned = versioned_as(path) if path.is_dir() else None
+    check_exists(path, SourceError)
+    versioned = versioned_as(path) if is_dir(path) else None
     if versioned is not None:
         raise SourceError(
             f"{path} is a table of {versioned}, which keeps earlier versions in its folder",
             remedy="write the one that counts to a Parquet file, and name that",
         )
-    paths = parts_of(path) if path.is_dir() else [path]
+    paths = parts_of(path) if is_dir(path) else [path]
     if not paths:
         raise SourceError(f"{path} has no Parquet files", remedy="name a folder that has some")
     return tuple(path for path in paths if _opened(path).metadata.num_rows) or (paths[0],)

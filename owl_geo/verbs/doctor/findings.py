@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from owl_geo.errors import OwlError
+from owl_geo.errors import OwlError, system_error
 
 REINSTALL = "reinstall owl-geo in an environment of its own"
 
@@ -34,5 +34,9 @@ def examine(checks: Iterable[Check]) -> Iterator[Finding]:
             remedy = error.remedy or "fix that, then run the check again"
             yield Finding("problem", f"{name}: {error.message}", remedy)
         except Exception as error:  # noqa: BLE001 - whatever is broken, the other checks must run
+            of_system = system_error(error)
+            if of_system is not None:
+                yield Finding("problem", f"{name}: {of_system.message}", of_system.remedy)
+                continue
             text = " ".join(f"{type(error).__name__}: {error}".split())
             yield Finding("problem", f"{name}: {text}", REINSTALL)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from owl_geo.disk.presence import absence, exists, is_dir
 from owl_geo.verbs.doctor.findings import Check, Finding, State
 from owl_geo.verbs.doctor.installation import check_folder
 from owl_geo.wording import counted
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 def run_checks(path: Path) -> Iterator[Check]:
     """Return the checks of a run folder; later ones only if its settings can be read."""
     opened: list[Run] = []
+    is_folder = False
 
     def settings() -> Iterator[Finding]:
         from owl_geo.run_folder.folder import Run
@@ -26,7 +29,9 @@ def run_checks(path: Path) -> Iterator[Check]:
         yield Finding("ok", f"{path}: owl.toml can be read")
 
     yield "settings", settings
-    if path.is_dir():
+    with suppress(OSError):  # the first check has said why
+        is_folder = is_dir(path)
+    if is_folder:
         yield "run folder", partial(check_folder, path)
         yield "partial files", partial(_partial, path)
     if opened:
@@ -57,7 +62,7 @@ def _lock(run: Run) -> Iterator[Finding]:
     from owl_geo.errors import BusyError, RunError
     from owl_geo.run_folder.paths import LOCK
 
-    was_there = (run.path / LOCK).exists()
+    was_there = exists(run.path / LOCK)
     try:
         with run.locked():
             pass
@@ -89,9 +94,9 @@ def _scenes(run: Run) -> Iterator[Finding]:
 
     toml = run.path / owl_toml.FILE_NAME
     missing = list(run.scenes.missing)
-    for kind, name, file in missing:
+    for kind, name, what in missing:
         remedy = f"put it back, or give its new path in {toml}"
-        yield Finding("problem", f"{kind} {name!r}: {file} does not exist", remedy)
+        yield Finding("problem", f"{kind} {name!r}: {what}", remedy)
     changed = [f"scene {name!r}" for name in run.scenes.changed_scenes]
     changed += [f"view {name!r}" for name in run.scenes.changed_views]
     for which in changed:
@@ -118,11 +123,11 @@ def _layers(run: Run) -> Iterator[Finding]:
 
     named = run.settings_here.named_files("layers", "concepts", "oracle")
     files = [path for _, path in named]
-    missing = [file for file in files if is_local(file) and not Path(file).exists()]
-    for file in missing:
+    missing = [fault for file in files if is_local(file) and (fault := absence(file)) is not None]
+    for fault in missing:
         yield Finding(
             "note",
-            f"{file} does not exist; its concepts are kept in the run",
+            f"{fault.what}; its concepts are kept in the run",
             "put it back before `owl-geo init --update` or `owl-geo add`",
         )
     if files and not missing:
@@ -149,10 +154,11 @@ def _rounds(run: Run) -> Iterator[Finding]:
         if entry.batch_id is None:
             continue
         for path in run.batch_paths(entry).values():
-            if not path.exists():
+            fault = absence(path)
+            if fault is not None:
                 yield Finding(
                     "note",
-                    f"{path} is missing; answers that were ingested are kept",
+                    f"{fault.what}; answers that were ingested are kept",
                     "restore it if it held answers that were not ingested",
                 )
     yield Finding("ok", f"all records of rounds are complete: {len(rounds):,}")

@@ -12,6 +12,7 @@ import pandas as pd
 
 from owl_geo.batches.checks import check_annotator
 from owl_geo.concepts.sites import answered_names
+from owl_geo.disk.presence import is_dir
 from owl_geo.errors import ConfigError, LayerError, check_number, known_labels
 from owl_geo.ground import vector_files
 from owl_geo.labels import LabelStore, newest_answers
@@ -47,7 +48,7 @@ def answers_at(
     check_annotator(annotator)
     _check(run, options)
     file, _, layer = path.partition(LAYER)
-    if Path(file).is_dir() and not vector_files.is_folder_of_one(file):
+    if is_dir(file) and not vector_files.is_folder_of_one(file):
         raise LayerError(f"{file} is a folder", remedy="name the file in it")
     is_of_classes = not layer and holds_a_raster(file)
     place = classes_of_raster if is_of_classes else sites_of_layer

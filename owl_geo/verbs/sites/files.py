@@ -8,6 +8,7 @@ from pathlib import Path
 
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.disk import gpkg
+from owl_geo.disk.presence import is_dir, is_file
 from owl_geo.errors import BatchError
 from owl_geo.ground import vector_files
 from owl_geo.ground.raster_files import is_raster
@@ -24,7 +25,7 @@ _SHEETS = (".xlsx", ".xls", ".ods")
 def check_no_sheet(path: str) -> None:
     """Raise BatchError for a spreadsheet, in which GDAL finds no places, even those of QGIS."""
     file = Path(path.partition(LAYER)[0])
-    if file.suffix.lower() in _SHEETS and file.is_file():
+    if file.suffix.lower() in _SHEETS and is_file(file):
         raise BatchError(
             f"{file} is a spreadsheet",
             remedy="save the sheet as CSV, answers with the columns patch_id and label, places "
@@ -43,7 +44,7 @@ def is_sites(path: str) -> bool:
     suffix = Path(file).suffix.lower()
     if not is_local(file):
         return not _answers_elsewhere(file, layer)
-    if Path(file).is_dir():
+    if is_dir(file):
         return True
     if suffix == ".csv":
         return _has_places(Path(file))
@@ -96,4 +97,4 @@ def holds_a_raster(file: str) -> bool:
     except UNREADABLE:
         pass
     is_text = file.lower().endswith((".csv", ".tsv"))  # GDAL takes some tables for rasters
-    return not is_text and Path(file).is_file() and not is_osm(file) and is_raster(file)
+    return not is_text and is_file(file) and not is_osm(file) and is_raster(file)
