@@ -89,7 +89,7 @@ def feature_table(
     if statistics.origins:
         whole = without_unknown(whole, n)
     some = whole[: n : _step(n)]
-    scaling = fitted_scaling(some, lambda at: whole[:n, at].std(), plan.directions)
+    scaling = fitted_scaling(some, lambda at: float(whole[:n, at].std()), plan.directions)
     return FeatureTable(scaling.apply(whole), plan.names(whole.shape[1]))
 
 

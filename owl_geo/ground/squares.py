@@ -173,7 +173,7 @@ def seen_from_above(*points: Vectors) -> list[Vectors]:
     """
     if points[0].shape[1] == 2:
         return list(points)
-    up = sum(np.nansum(each, axis=0) for each in points)
+    up = sum((np.nansum(each, axis=0) for each in points), start=np.zeros(3))
     up = up / max(float(np.linalg.norm(up)), 1.0)
     heights = (np.einsum("ni,i->n", each, up) for each in points)
     if min(np.nanmin(each, initial=np.inf) for each in heights) < _HIGH:

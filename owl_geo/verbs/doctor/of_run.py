@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from owl_geo.disk.presence import absence, exists, is_dir
+from owl_geo.errors import no_access
 from owl_geo.verbs.doctor.findings import Check, Finding, State
 from owl_geo.verbs.doctor.installation import check_folder
 from owl_geo.wording import counted
@@ -154,11 +155,14 @@ def _rounds(run: Run) -> Iterator[Finding]:
         if entry.batch_id is None:
             continue
         for path in run.batch_paths(entry).values():
-            fault = absence(path)
-            if fault is not None:
+            try:
+                what = "" if exists(path) else f"{path} is missing"
+            except OSError as error:
+                what = no_access(path, error).what
+            if what:
                 yield Finding(
                     "note",
-                    f"{fault.what}; answers that were ingested are kept",
+                    f"{what}; answers that were ingested are kept",
                     "restore it if it held answers that were not ingested",
                 )
     yield Finding("ok", f"all records of rounds are complete: {len(rounds):,}")

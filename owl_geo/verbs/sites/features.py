@@ -53,7 +53,7 @@ def sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[Found, Placed
             f"{path} cannot be laid over the scenes of {run.called}: {error}"
         ) from error
     if len(found.patch) == 0:
-        beyond, between = found.beyond.sum(), found.between.sum()
+        beyond, between = int(found.beyond.sum()), int(found.between.sum())
         none = "its only site lies in no patch"
         if len(labels) > 1:
             none = f"none of its {len(labels):,} sites lies in a patch"
