@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from owl_geo.errors import SceneError
+from owl_geo.disk.presence import is_dir
+from owl_geo.errors import SceneError, SourceError, no_access
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.band_choice import with_stated
 from owl_geo.sources.band_grids import finest, lie_together, pixel_size
@@ -109,7 +110,11 @@ def describe_scene(
     """
     if not isinstance(scene, SceneSettings):
         scene = SceneSettings(name=scene_name(scene), path=str(scene))
-    product = _product(scene)
+    try:
+        product = _product(scene)
+    except OSError as error:  # of all of it, or of a folder in it
+        fault = no_access(error.filename or scene.path, error)
+        raise SourceError(fault.what, remedy=fault.remedy) from error
     if not product.default:
         raise SceneError(f"scene {scene.name!r} has an alpha band and no other")
     name = Path(scene.path or "").name
@@ -135,7 +140,7 @@ def describe_scene(
             *without_quality(beside),
         ),
         taken=scene.date or product.taken,
-        folder=scene.path if scene.path and Path(scene.path).is_dir() else "",
+        folder=scene.path if scene.path and is_dir(scene.path) else "",
         measure="" if scene.scale or scene.offset else product.measure,
     )
 
@@ -154,7 +159,7 @@ def _product(scene: SceneSettings) -> Product:
         return _plain("single-band files", bands)
     path = Path(scene.path or "")
     path = product_of(path) or path
-    if not path.is_dir():
+    if not is_dir(path):
         bands = read_bands(scene.path or "")
         return _plain(bands[0].driver, bands)
     if (product := read_product(path)) is not None:

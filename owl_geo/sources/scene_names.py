@@ -7,9 +7,11 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from owl_geo.disk.presence import is_dir
 from owl_geo.errors import SourceError
 from owl_geo.settings.paths import absolute, is_local, path_at
 from owl_geo.settings.sources import SceneSettings
@@ -52,6 +54,13 @@ class SceneLocation:
         )
 
 
+def _is_folder(path: str) -> bool:
+    """Return whether a path is known to be a folder; opening it says why that cannot be told."""
+    with suppress(OSError):
+        return is_dir(path)
+    return False
+
+
 def scene_name(path: str | Path) -> str:
     """Return the name of the scene at a path: file stem, or folder name without ``.SAFE``."""
     text = str(path)
@@ -64,7 +73,7 @@ def scene_name(path: str | Path) -> str:
     return (
         pure.name[: -len(".SAFE")]
         if pure.name.upper().endswith(".SAFE")
-        else (pure.name if Path(text).is_dir() else pure.stem)
+        else (pure.name if _is_folder(text) else pure.stem)
     )
 
 

@@ -167,3 +167,17 @@ def test_a_scene_in_a_folder_that_may_not_be_read_is_not_passed_over(
     assert done.code == 0
     assert f"cannot read {tmp_path / 'west'}: Permission denied; scenes in it" in done.err
     assert [scene.name for scene in Run(tmp_path / "run").settings.source.scenes] == ["east"]
+
+
+def test_a_scene_that_cannot_be_reached_is_skipped_where_that_is_wanted(
+    tmp_path: Path, owl: Owl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.arange(2 * 64 * 64, dtype="uint16").reshape(2, 64, 64)
+    for name in ("east", "west"):
+        write_raster(tmp_path / f"{name}.tif", values)
+    scenes = ("--scene", tmp_path / "east.tif", "--scene", tmp_path / "west.tif")
+    disconnect(tmp_path / "west.tif", monkeypatch)
+    options = (*scenes, "--patch-size", "8", "--on-error", "skip")
+    done = owl("init", tmp_path / "run", *options)
+    assert done.code == 3 and f"cannot reach {tmp_path / 'west.tif'}: {REASON}" in done.err
+    assert [scene.name for scene in Run(tmp_path / "run").settings.source.scenes] == ["east"]

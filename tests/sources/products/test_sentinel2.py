@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rasters import make_safe, write_raster
+from unreadable import forbid
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import SceneSettings
@@ -128,6 +129,17 @@ def test_damaged_sentinel2_products(tmp_path: Path, damage: object, message: str
     with pytest.raises(SourceError, match=message) as error:
         GeoTiffSource(safe)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["GRANULE", "GRANULE/*/IMG_DATA", "GRANULE/*/IMG_DATA/R20m"])
+def test_a_folder_of_a_sentinel2_product_that_may_not_be_read_is_not_passed_over(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    safe = make_safe(tmp_path)
+    (folder,) = safe.glob(place)
+    forbid(folder, monkeypatch)
+    with pytest.raises(SourceError, match=f"cannot read .*{folder.name}: Permission denied"):
+        GeoTiffSource(safe)
 
 
 def test_a_sentinel2_product_in_a_folder_of_its_name_is_named(tmp_path: Path) -> None:
