@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from owl_geo.disk.presence import is_file
 from owl_geo.errors import SourceError
 from owl_geo.settings.known_masks import BQA, QA_PIXEL
 from owl_geo.settings.paths import path_at
@@ -88,7 +89,7 @@ def _read(folder: Path) -> Product:
 
     Raises SourceError where the metadata or the images are missing or damaged.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = sorted(path for path in folder.iterdir() if is_file(path))
     metadata = [path for path in files if is_mtl(path)]
     stem = _stem(folder, metadata, files)
     images = {
