@@ -226,7 +226,9 @@ def no_access(path: object, error: OSError) -> Fault:
     if error.errno is not None and error.filename is None:  # of a library, with words of its own
         reason = os.strerror(error.errno)
     if error.errno in (*_AWAY_ERRORS, errno.ENOENT):  # the latter of a share on Windows
-        return Fault(f"cannot reach {path}: {reason}", "check that its drive or share is connected")
+        return Fault(
+            f"cannot reach {path}: {reason}", remedy="check that its drive or share is connected"
+        )
     remedy = "choose another path" if error.errno in _PATH_ERRORS else ""
     return Fault(f"cannot read {path}: {reason}", remedy)
 
