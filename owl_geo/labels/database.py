@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("owl_geo")
 
 SCHEMA = "owl_geo"
+LAYOUT = 1  # of the store's tables, as store.sql makes them
 RETRY_SECONDS = 30.0  # how long to wait for a server that went away
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 
@@ -213,6 +214,15 @@ class _Server:
         options = {**self._options, "connect_timeout": _PING_SECONDS}
         parameters = psycopg.conninfo.make_conninfo(**options)
         return psycopg.pq.Ping(psycopg.pq.PGconn.ping(parameters.encode()))
+
+
+def check_layout(layout: int, place: str) -> None:
+    """Raise RunError where the tables of the store at ``place`` are those of a newer owl-geo."""
+    if layout > LAYOUT:
+        raise RunError(
+            f"{place} was made by a newer owl-geo (layout {layout}, this one knows {LAYOUT})",
+            remedy="upgrade owl-geo",
+        )
 
 
 def driver(connection: Connection) -> Raw:
