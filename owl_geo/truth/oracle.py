@@ -66,6 +66,7 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
     if oracle.path is None:
         labels: AnyArray = classes[_own_labels(source, len(classes))]
         return labels
+    _check_values(oracle)
     pool = Pool.of(windows_of(source))
     # the class that is searched for has the truth's own word for it where values name none
     named = {*oracle.values, settings.positive}
@@ -152,6 +153,23 @@ def _raster_shares(
                 remedy=f"correct --oracle-values, or oracle.values.{name} in owl.toml",
             )
     return shares, unknown
+
+
+def _check_values(oracle: OracleSettings) -> None:
+    """Raise ConfigError for a value that is empty or of two classes, one of which would get it."""
+    class_of: dict[str, str] = {}
+    for name, values in oracle.values.items():
+        for value in values:
+            if not value.strip():
+                raise ConfigError(
+                    f"oracle.values.{name} has an empty value", remedy="leave it out in owl.toml"
+                )
+            if class_of.setdefault(value, name) != name:
+                raise ConfigError(
+                    f"{value!r} is among the values of two classes, oracle.values.{class_of[value]}"
+                    f" and oracle.values.{name}",
+                    remedy="leave it in one of them",
+                )
 
 
 def _all(oracle: OracleSettings) -> list[str]:

@@ -92,6 +92,8 @@ SEVEN = "it has 0, 1, 2, 3, 4, 5, 6"
         (f"{INIT} --stride x", ["`owl-geo init --help-all`"]),
         (f"{INIT} --patch-size 10m", ["`owl-geo init --help`"]),
         (f"{STRATA} --oracle-values 1=present,2", ["VALUE=NAME, and '2' none", "--help-all`"]),
+        (f"{STRATA} --oracle-values 1=present,=absent", ["'absent' no value before the ="]),
+        (f"{STRATA} --oracle-values 1=present,1=absent", ["'1' means both 'present' and 'absent'"]),
     ],
 )
 def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
