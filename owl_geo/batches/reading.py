@@ -206,11 +206,14 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
             remedy="use the batch as owl-geo wrote it",
         )
     columns = _columns(connection, layer)
+    is_table = {"patch_id", "label"} <= {*columns}  # which an import reads
     for name in _READ_COLUMNS:
         if name not in columns:
             raise BatchError(
                 f"{path} has no column {name!r} in its layer {layer!r}",
-                remedy=suggestion(name, columns),
+                remedy="read it with `owl-geo labels import`"
+                if is_table
+                else suggestion(name, columns),
             )
     geometry, srs_id = gpkg.geometry_column(connection, layer)
     names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))
