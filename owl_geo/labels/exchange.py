@@ -25,7 +25,7 @@ from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import Points
 from owl_geo.labels.base import reprojected
 from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
 _LARGEST = (540.0, 90.0)  # degrees; from -180 to 360, and half a turn more across an end
@@ -238,7 +238,9 @@ def _read_layer(path: Path) -> pd.DataFrame:
             others = f"; it has {', '.join(layers)}" if layers else ""
             raise BatchError(
                 f"{path} has no layer {LABELS_LAYER!r}{others}",
-                remedy="use `owl-geo ingest` for a batch" if BATCH_LAYER in layers else "",
+                remedy=f"read a batch with `owl-geo ingest RUN {as_typed(path)}`"
+                if BATCH_LAYER in layers
+                else "",
             )
         # a table's name cannot be a parameter; this one is a constant
         present = [row[1] for row in connection.execute(f"PRAGMA table_info({layer})")]

@@ -198,6 +198,6 @@ def test_a_batch_with_only_some_of_its_columns(run: Run, tmp_path: Path) -> None
     rows = gpd.read_file(run.batch_path(query(run).number), layer="batch").assign(label="absent")
     saved = tmp_path / "some.gpkg"
     rows[["patch_id", "label", "geometry"]].to_file(saved, layer="batch")
-    with pytest.raises(BatchError, match=r"no column 'annotator'.*`owl-geo labels import`"):
+    with pytest.raises(BatchError, match=r"no column 'annotator'.*`owl-geo labels import RUN .*`"):
         ingest(run, [saved], annotator="ana")
     assert import_answers(run, saved, annotator="ana").counts == {"absent": len(rows)}
