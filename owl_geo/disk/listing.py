@@ -7,6 +7,7 @@ rows.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,3 +30,19 @@ def files_below(folder: Path) -> Iterator[Path]:
     for top, _, names in os.walk(folder, onerror=refuse):
         for name in names:
             yield Path(top, name)
+
+
+def passed_over(pattern: str) -> Iterator[tuple[str, OSError]]:
+    """Yield the folders in which ``glob.glob`` looks for matches and which it cannot read.
+
+    With ``**`` in the pattern, these may be in any folder below.
+    """
+    path = Path(pattern)
+    for child in (path, *path.parents):
+        if not glob.has_magic(child.name):
+            continue
+        for folder in sorted(glob.glob(os.path.join(child.parent, ""), recursive=True)):  # noqa: PTH118, PTH207 - as the pattern is read
+            try:
+                os.scandir(folder).close()
+            except OSError as error:
+                yield folder.rstrip(os.sep), error

@@ -223,7 +223,7 @@ class PostGISLabels(LabelStore):
         layout, n = connection.execute(text(query), {"run": self.run_id}).one()
         if layout is not None:
             check_layout(layout, self.place)
-        return n == 1
+        return bool(n == 1)
 
     def _read_if_known(
         self, connection: Connection, answers: Sequence[Answer] | None = None

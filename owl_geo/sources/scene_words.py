@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from owl_geo.disk.listing import passed_over
 from owl_geo.disk.text_files import NotText, encoding_of
 from owl_geo.errors import SourceError, where_instead
 from owl_geo.settings.paths import absolute, expanded, is_local, whole_path
@@ -223,6 +224,8 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     """
     whole = str(_local(pattern, folder))
     matches = sorted(path.rstrip(os.sep) for path in glob.glob(whole, recursive=True))  # noqa: PTH207 - ** and escapes
+    for unread, error in dict(passed_over(whole)).items():
+        _log.warning("%s cannot be read (%s), so scenes in it are left out", unread, error.strerror)
     wants_stac = pattern.lower().endswith(STAC)
     suffixes = tuple(s for s in _SIDECARS if not (wants_stac and s in STAC))
     kept = [

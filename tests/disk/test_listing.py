@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from unreadable import forbid
 
-from owl_geo.disk.listing import entries, files_below
+from owl_geo.disk.listing import entries, files_below, passed_over
 
 
 @pytest.fixture
@@ -34,3 +34,22 @@ def test_no_folder_is_passed_over(name: str, tree: Path, monkeypatch: pytest.Mon
         list(files_below(tree))
     with pytest.raises(PermissionError):
         entries(tree / name)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "is_looked_into"),
+    [
+        ("*/*.txt", "b", True),
+        ("*/*/*.txt", "a", True),
+        ("**/*.txt", "a/deep", True),
+        ("a/*.txt", "b", False),
+        ("*/1.txt", "b", False),  # what is named needs no list
+        ("nowhere/*.txt", "b", False),
+    ],
+)
+def test_what_a_pattern_passes_over(
+    pattern: str, name: str, is_looked_into: bool, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid(tree / name, monkeypatch)
+    found = dict(passed_over(str(tree / pattern)))
+    assert [*found] == ([str(tree / name)] if is_looked_into else [])
