@@ -20,7 +20,6 @@ from owl_geo.errors import Fault, SourceError, where_instead
 from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.cut_off import cut_off, is_known_whole
 from owl_geo.ground.netcdf_places import misplaced_netcdf
-from owl_geo.ground.raster_view import has_mask
 from owl_geo.ground.raster_files import (
     UNREADABLE,
     advice_on_format,
@@ -28,6 +27,7 @@ from owl_geo.ground.raster_files import (
     complex_pixels,
     misplaced,
 )
+from owl_geo.ground.raster_view import has_mask
 from owl_geo.ground.transformations import transformer
 from owl_geo.settings.paths import is_local
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, is_land_mask

@@ -61,8 +61,8 @@ def test_a_mask_an_alpha_band_and_a_no_data_value(
     path = _image(tmp_path / "a.tif", dtype=dtype, within=within, nodata=nodata)
     source = GeoTiffSource([path], patch_size=16)
     right = np.ones((4, 4), dtype=bool)
-    right[:, 0] = False
     right[3] = within is None
+    right[:, 0] = False
     if nodata is not None:
         right[0] = False
     assert source.bands == ("red", "green", "blue")
@@ -83,8 +83,8 @@ def test_they_count_on_a_finer_grid_too(
     scene = SceneSettings(name="a", files=(str(coarse), str(fine)))
     source = GeoTiffSource([scene], patch_size=32)
     right = np.ones((4, 4), dtype=bool)
-    right[:, 0] = False
     right[3] = within is None
+    right[:, 0] = False
     if nodata is not None:
         right[0] = False
     np.testing.assert_array_equal(_shown(source, 2), right)
