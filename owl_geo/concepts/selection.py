@@ -81,7 +81,8 @@ class Selection:
     def nearly(self, layer: Layer) -> list[TagFilter]:
         """Return a filter for each value that is one of those asked for but for how it is written.
 
-        That is in another case, with other blanks or accents composed otherwise; no filter takes it.
+        That is in another case, with other blanks or with accents composed otherwise, so that no
+        filter takes it.
         """
         found = []
         for part in self._parts(layer):

@@ -341,9 +341,7 @@ def _warn_of_another_case(oracle: OracleSettings, wanted: list[str], others: pd.
     nearly = others[others.map(folded).isin(taken)]
     if len(nearly):
         in_case = {value.casefold() for n in wanted for value in oracle.values.get(n, (n,))}
-        how = (
-            "in another case" if nearly.str.casefold().isin(in_case).all() else "written otherwise"
-        )
+        is_case = nearly.str.casefold().isin(in_case).all()
         _log.warning(
             "%s: %s %s = %s, %s than the class is named, and not taken for it; if it is meant, "
             "name it too, as oracle.values in owl.toml",
@@ -351,5 +349,5 @@ def _warn_of_another_case(oracle: OracleSettings, wanted: list[str], others: pd.
             counted(len(nearly), "feature has", "features have"),
             oracle.column,
             " or ".join(sorted(set(nearly))),
-            how,
+            "in another case" if is_case else "written otherwise",
         )
