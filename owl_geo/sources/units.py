@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+from rasterio.errors import RasterioError
 
+from owl_geo.errors import SourceError
+from owl_geo.ground.netcdf_values import unheeded
 from owl_geo.ground.raster_view import may_divide
 from owl_geo.sources.bands import COMMON_NAMES, Band
+from owl_geo.sources.files import open_raster
 
 _log = logging.getLogger("owl_geo")
 
@@ -81,6 +86,22 @@ def warn_of_scales(scene: str, bands: Sequence[Band]) -> None:
             "scene %r: pixels of %s are floating-point numbers and multiplied by %g; if they are "
             "values already, set scale = 1 and offset = 0 of the scene in owl.toml",
             *(scene, ", ".join(band.name for band in small), small[0].scale),
+        )
+
+
+def warn_of_netcdf(scene: str, bands: Sequence[Band]) -> None:
+    """Warn of bands of NetCDF whose file says more of missing pixels than GDAL heeds."""
+    said: dict[str, list[str]] = {}
+    for band in bands:
+        if band.driver == "netCDF":
+            with suppress(SourceError, RasterioError), open_raster(band.path) as dataset:
+                if text := unheeded(dataset, band.number):
+                    said.setdefault(text, []).append(band.name)
+    for text, names in said.items():
+        _log.warning(
+            "scene %r: by %s in its file, pixels of %s may be missing, or others than GDAL reads; "
+            "open it with --source cube, which heeds that",
+            *(scene, text, ", ".join(names)),
         )
 
 
