@@ -1,6 +1,7 @@
 """Do the strategies find more? Searches against ground truth, 10 seeds each, paired by seed.
 
     python -m benchmarks.learning OUT [--seeds 10] [--jobs 2] [--targets a,b] [--strategies a,b]
+    python -m benchmarks.learning OUT --batch-size 10 --strategies default
     python -m benchmarks.learning OUT --ablations
 
 The searches run on generated patches with a faint signal and, if the folder OWL_TEST_DATA contains
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--targets", help="only these, by name")
     parser.add_argument("--strategies", default=_STRATEGIES)
+    parser.add_argument("--batch-size", type=int, default=_BATCH, help="of all but the first batch")
     parser.add_argument("--ablations", action="store_true", help="switch off one part at a time")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ def main() -> None:
         contestants=(*chosen, *([_UNTUNED] if _UNTUNED.name in names else [])),
         seeds=tuple(range(options.seeds)),
         budget=BUDGETS[-1],
-        batch_size=_BATCH,
+        batch_size=options.batch_size,
         initial=_BATCH,
     )
     done = compare(plan, jobs=options.jobs, on_done=_tell)

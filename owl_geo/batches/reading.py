@@ -21,7 +21,7 @@ from owl_geo.batches.checks import check_characters
 from owl_geo.disk import gpkg
 from owl_geo.disk.presence import exists, is_dir, is_file
 from owl_geo.errors import BatchError, brief, suggestion, where_instead
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -160,7 +160,7 @@ def count_answers(path: Path) -> int:
         return 0
 
 
-_BATCH_WANTED = "name the batch whose path `owl-geo query` printed"
+_BATCH_WANTED = "name the batch whose path `owl-geo query RUN` printed"
 
 
 def _check_file(path: Path) -> None:
@@ -175,7 +175,7 @@ def _check_file(path: Path) -> None:
         joint = " If not," if instead.endswith("?") else ";"
         raise BatchError(
             f"{path} does not exist",
-            remedy=f"{instead}{joint} run `owl-geo query`, which prints the path of a batch",
+            remedy=f"{instead}{joint} run `owl-geo query RUN`, which prints the path of a batch",
         ) from error
     except OSError as error:
         raise BatchError(f"cannot read {path}: {error.strerror}") from error
@@ -183,7 +183,7 @@ def _check_file(path: Path) -> None:
         raise BatchError(
             f"{path} is {kind}, not a GeoPackage",
             remedy=f"{_BATCH_WANTED}; labels that were saved in another format come in with "
-            "`owl-geo labels import`",
+            f"`owl-geo labels import RUN {as_typed(path)}`",
         )
 
 
@@ -198,7 +198,8 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
         others = f"; it has {', '.join(layers)}" if layers else ""
         raise BatchError(
             f"{path} has no layer {schema.BATCH_LAYER!r}{others}",
-            remedy=f"{_BATCH_WANTED}, or import your own table with `owl-geo labels import`",
+            remedy=f"{_BATCH_WANTED}, or import your own table with "
+            f"`owl-geo labels import RUN {as_typed(path)}`",
         )
     kind = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", (layer,)).fetchone()
     if kind != ("table",):
@@ -207,11 +208,14 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
             remedy="use the batch as owl-geo wrote it",
         )
     columns = _columns(connection, layer)
+    is_table = {"patch_id", "label"} <= {*columns}  # which an import reads
     for name in _READ_COLUMNS:
         if name not in columns:
             raise BatchError(
                 f"{path} has no column {name!r} in its layer {layer!r}",
-                remedy=suggestion(name, columns),
+                remedy=f"read it with `owl-geo labels import RUN {as_typed(path)}`"
+                if is_table
+                else suggestion(name, columns),
             )
     geometry, srs_id = gpkg.geometry_column(connection, layer)
     names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))

@@ -90,6 +90,9 @@ def _times(now: Preview, model: str) -> str:
     return f"{duration(now.seconds['init'])} for init; {model} takes longer to learn and predict"
 
 
+FINISHED = "Next: nothing, the search has finished"
+
+
 def _bytes(n: int) -> str:
     return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"
 
@@ -132,6 +135,9 @@ def say_summary(
     if is_new and store.has_administration:
         step = "store init"
     option = " --to-store" if step == "query" and store.has_layers else ""
+    if summary.run.is_finished():
+        opt.say(FINISHED)
+        return scenes_.exit_code(bool(summary.failed))
     opt.say(f"Next: owl-geo {step} {as_typed(run_path)}{option}")
     return scenes_.exit_code(bool(summary.failed))
 

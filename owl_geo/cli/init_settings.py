@@ -193,9 +193,17 @@ def _meanings(
             f"--oracle-values gives some values a class with VALUE=NAME, and {other!r} none; "
             f"known: {', '.join(map(str, classes))}"
         )
+    label_of: dict[str, str] = {}
+    for value, label in ((value.strip(), label.strip()) for value, _, label in pairs):
+        if not value:
+            raise click.UsageError(f"--oracle-values gives {label!r} no value before the =")
+        if label_of.setdefault(value, label) != label:
+            raise click.UsageError(
+                f"--oracle-values says that {value!r} means both {label_of[value]!r} and {label!r}"
+            )
     meanings: dict[str, list[str]] = {}
-    for value, _, label in pairs:
-        meanings.setdefault(label.strip(), []).append(value.strip())
+    for value, label in label_of.items():
+        meanings.setdefault(label, []).append(value)
     return dict(meanings)
 
 

@@ -136,7 +136,8 @@ def import_(
     answers the patches of which it covers --share.
 
     A file of answers needs the columns patch_id and label; annotator, labelled_at, batch_id, round
-    and comment are optional. For labelled batches, use `owl-geo ingest`.
+    and comment are optional. For labelled batches, use `owl-geo ingest`; one that was saved in
+    another format, such as a Shapefile, is a file of answers.
 
     Importing a file twice changes nothing, and an error stores nothing.
     """

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from owl_geo.run_folder.records import Round
 
 
+def _names(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
 # the same for any command that writes a batch
 go_on_option = click.option(
     "--go-on", is_flag=True, help="Write a new batch even if the last one waits for answers."
@@ -36,7 +40,7 @@ to_store_option = click.option(
 @click.option(
     "--annotators",
     metavar="NAME,NAME",
-    callback=lambda _ctx, _parameter, names: None if names is None else names.split(","),
+    callback=_names,
     help="Write a part of the batch for each.",
     show_default="team.annotators of owl.toml",
     cls=opt.Option,

@@ -155,6 +155,7 @@ def _warn_if_empty(
             selection.meant(layer),
         )
         return
+    _warn_of_other_spellings(selection, layer)
     absent = selection.absent(layer)
     if absent and not layer.is_osm:  # no extract has all the tags that filters for OSM allow for
         _log.warning(
@@ -164,6 +165,18 @@ def _warn_if_empty(
             ", ".join(map(str, absent)),
             selection.existing(layer),
             selection.meant(layer),
+        )
+
+
+def _warn_of_other_spellings(selection: Selection, layer: Layer) -> None:
+    """Log which values are those that a concept asks for in another case, and do not count."""
+    nearly = [] if layer.is_osm else selection.nearly(layer)
+    if nearly:
+        _log.warning(
+            "concepts.%s: features of layer %r with %s do not count, since they are spelled "
+            "otherwise than those asked for, by case, blanks or accents; if they are meant, name "
+            "them too, after |",
+            *(selection.concept, selection.layer, ", ".join(repr(str(part)) for part in nearly)),
         )
 
 

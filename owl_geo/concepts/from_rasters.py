@@ -49,7 +49,7 @@ class OfRaster(ConceptKind[RasterConcept]):
         # whole scenes: a raster is read in strips as wide as the scene
         if self.settings.reduce == "mean":
             scenes = [scene.windows for scene in work.pool.scenes]
-            rasters.warn_of_a_large_scale(path, band)
+            rasters.warn_of_doubtful_values(path, band)
             rasters.warn_of_undeclared(path, scenes, band=band)
             return work.fill(np.nan, partial(_mean, path, band), scenes_whole=True)
         names = rasters.by_code(self.settings.names)

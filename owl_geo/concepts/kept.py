@@ -12,13 +12,15 @@ import pyarrow
 
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.layers import Layer, load
-from owl_geo.concepts.osm_files import is_osm
+from owl_geo.concepts.osm_files import is_osm, is_xml
 from owl_geo.disk.atomic import flush, writing_file
 from owl_geo.disk.presence import exists, is_file
 from owl_geo.settings.concepts import LayerSettings
 
-# Raised when the same extract is read differently: 2 = areas by the rules in osm_areas.toml.
+# Raised when the same extract is read differently: 2 = areas by the rules in osm_areas.toml;
+# 3 = without what an editor has deleted in an XML file.
 _READING = 2
+_READING_XML = 3
 
 
 class KeptLayers:
@@ -45,9 +47,11 @@ class KeptLayers:
             return load(settings, keys)
         stat = path.stat()
         identity: list[object] = [settings.path, stat.st_size, stat.st_mtime_ns, sorted(keys)]
-        name = _digest([*identity, _READING])
+        name = _digest([*identity, _READING_XML if is_xml(settings.path) else _READING])
         if name not in self._used:
             layer = self._kept(name)
+            if layer is None and self._like_before:
+                layer = self._kept(_digest([*identity, _READING]))
             if layer is None and self._like_before:
                 layer = self._kept(_digest(identity))  # as versions before 2 named it
             self._used[name] = layer if layer is not None else load(settings, keys)

@@ -19,6 +19,7 @@ from owl_geo.concepts.osm_files import (
     IN_FULL,
     as_file,
     check_is_map,
+    deleted,
     has_outlines,
     history,
     write_in_order,
@@ -44,14 +45,15 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
     wanted = tuple(dict.fromkeys(keys))
     try:
         box = check_is_map(path).box()
-        reader = _Reader(path, wanted)
+        gone = deleted(path)
+        reader = _Reader(path, wanted, gone)
         if reader.read(_objects(path, wanted), with_all_nodes=not _has_header(path)):
             _warn_of_losses(path, path, reader)
         else:
             with TemporaryDirectory() as folder:
                 ordered = Path(folder) / "ordered.osm.pbf"
                 write_in_order(path, ordered)
-                reader = _Reader(path, wanted)
+                reader = _Reader(path, wanted, gone)
                 reader.read(_objects(str(ordered), wanted), with_all_nodes=False)
                 _warn_of_losses(path, str(ordered), reader)
     except (RuntimeError, ValueError, osmium.InvalidLocationError) as error:
@@ -92,9 +94,12 @@ class _WithoutMemberZero:
 class _Reader:
     """Collects geometries and tags from the stream, and notes what could not be assembled."""
 
-    def __init__(self, path: str, keys: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: str, keys: tuple[str, ...], gone: frozenset[tuple[str, int]] = frozenset()
+    ) -> None:
         self._path = path
         self._keys = keys
+        self._gone = gone  # kind and id of what is in the file, and deleted
         self._points: list[tuple[float, float]] = []
         self._shapes: list[str] = []  # WKB of ways and areas, in hex
         self._point_tags: list[tuple[str | None, ...]] = []
@@ -124,6 +129,8 @@ class _Reader:
             if this[0] < last[0] or (this[0] == 1 and last[0] < 0 and with_all_nodes):
                 return False
             last = this
+            if (entity.type_str(), entity.id) in self._gone:
+                continue
             tags = tuple(entity.tags.get(key) for key in self._keys)
             if not any(tags):
                 continue
@@ -198,6 +205,8 @@ class _Reader:
 
     def _area(self, area: Any) -> None:
         if area.from_way() and area.orig_id() not in self._expected_ways:
+            return
+        if not area.from_way() and ("r", area.orig_id()) in self._gone:
             return
         tags = tuple(area.tags.get(key) for key in self._keys)
         try:

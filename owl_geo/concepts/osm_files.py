@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import re
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import osmium
 
@@ -20,6 +24,9 @@ _CHANGES = (".o5c", *(".osc" + end for end in _PACKED))
 
 _BEGINNING = 1024  # bytes of a file in which its root element, or its origin, is looked for
 _OUTLINE = re.compile(rb"<center\s|<member\b[^>]*[^/>]>")  # a member that does not end at once
+_DELETED = re.compile(rb"""\baction=["']delete["']""")  # as JOSM and other editors mark objects
+_OBJECT = re.compile(rb"""<(node|way|relation)\b[^<]*?\sid=["'](-?\d+)["']""")
+_CHUNK = 2**20  # bytes
 IN_FULL = "ask Overpass for [out:xml] and `out body; >; out skel qt;`, and save that as .osm"
 
 
@@ -32,6 +39,11 @@ def is_osm(path: str) -> bool:
     return name.endswith((*SUFFIXES, *_HISTORIES, *_CHANGES)) or (
         name.endswith(".xml") and b"<osm" in _beginning(path)
     )
+
+
+def is_xml(path: str) -> bool:
+    """Return whether the name is that of an OSM file in XML."""
+    return path.lower().endswith((".xml", *(".osm" + end for end in _PACKED)))
 
 
 def is_overpass_json(path: str) -> bool:
@@ -48,6 +60,45 @@ def has_outlines(path: str) -> bool:
         return False
     with Path(path).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as text:
         return _OUTLINE.search(text) is not None
+
+
+def deleted(path: str) -> frozenset[tuple[str, int]]:
+    """Return kind (``n``, ``w`` or ``r``) and id of what an editor has deleted, in an XML file.
+
+    JOSM keeps deleted objects in its files until they are uploaded; osmium does not know the mark.
+    A file that is packed and damaged is read as far as possible; osmium says what is wrong with it.
+    """
+    if not is_xml(path):
+        return frozenset()
+    found = set()
+    with suppress(OSError, EOFError, zlib.error):
+        for part in _tags(path):
+            for mark in _DELETED.finditer(part):
+                start, end = part.rfind(b"<", 0, mark.start()), part.find(b">", mark.end())
+                tag = _OBJECT.match(part[start : end + 1])
+                if tag is not None:
+                    found.add((tag[1][:1].decode(), int(tag[2])))
+    return frozenset(found)
+
+
+def _unpacked(path: str) -> IO[bytes]:
+    if path.lower().endswith(".gz"):
+        return cast(IO[bytes], gzip.open(path))
+    if path.lower().endswith(".bz2"):
+        return cast(IO[bytes], bz2.open(path))
+    return Path(path).open("rb")
+
+
+def _tags(path: str) -> Iterator[bytes]:
+    """Yield the text of a file in parts that begin with a tag."""
+    with _unpacked(path) as file:
+        rest = b""
+        while part := file.read(_CHUNK):
+            rest += part
+            cut = max(rest.rfind(b"<"), 0)
+            yield rest[:cut]
+            rest = rest[cut:]
+        yield rest
 
 
 def _beginning(path: str) -> bytes:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS
+from rasterio.errors import RasterioError
 
 from owl_geo.concepts import UNKNOWN
 from owl_geo.concepts.extents import Extent
@@ -21,6 +23,7 @@ from owl_geo.errors import LayerError
 from owl_geo.ground.crs import crs_of
 from owl_geo.ground.gathering import windows_at
 from owl_geo.ground.grid import pixel_of, to_xy
+from owl_geo.ground.netcdf_values import unheeded
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import band_names, nodata_among, open_layer, values_of
 from owl_geo.ground.raster_files import extent as bounds_of
@@ -190,15 +193,24 @@ def warn_of_undeclared(path: str, scenes: Sequence[Windows], *, band: int = 1) -
         )
 
 
-def warn_of_a_large_scale(path: str, band: int = 1) -> None:
+def warn_of_doubtful_values(path: str, band: int = 1) -> None:
     """Warn where pixels are multiplied by a scale that they were probably to be divided by.
 
-    Raises LayerError if the raster cannot be opened.
+    And where NetCDF says more of missing pixels than GDAL heeds. Raises LayerError if the raster
+    cannot be opened.
     """
     with open_layer(path) as dataset:
         if band > dataset.count:  # which is told where it is read
             return
         scale, dtype = Scaling.of(dataset, band).scale, dataset.dtypes[band - 1]
+        with suppress(RasterioError):  # which is told where it is read
+            against = unheeded(dataset, band)
+            if against:
+                _log.warning(
+                    "%s: by %s in the file, pixels may be missing, or others than GDAL reads; "
+                    "correct that first, for example with xarray",
+                    *(path, against),
+                )
     if may_divide(scale, dtype):
         _log.warning(
             "%s: pixels are multiplied by %g, as the file's scale says; if they are to be divided "

@@ -78,6 +78,23 @@ class Selection:
             if not filters.matches(layer.features, [TagFilter(part.key, (value,))]).any()
         ]
 
+    def nearly(self, layer: Layer) -> list[TagFilter]:
+        """Return a filter for each value that is one of those asked for but for how it is written.
+
+        That is in another case, with other blanks or with accents composed otherwise, so that no
+        filter takes it.
+        """
+        found = []
+        for part in self._parts(layer):
+            column = values.text_of(layer.features[part.key])
+            meant = {values.folded(value) for value in part.values}
+            for text in sorted(column.unique()):
+                if text and values.folded(text) in meant and text not in part.values:
+                    rows = layer.features[column == text]
+                    if not any(filters.matches(rows, f).any() for f in self.classes.values()):
+                        found.append(TagFilter(part.key, (text,)))
+        return list(dict.fromkeys(found))
+
     def existing(self, layer: Layer) -> str:
         """Return the values of the attributes that it needs: ``"landuse is farm, forest"``."""
         keys = dict.fromkeys(part.key for part in self._parts(layer))

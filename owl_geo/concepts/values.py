@@ -10,6 +10,7 @@ import ast
 import json
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection
 from numbers import Number
@@ -142,6 +143,14 @@ def _joined(value: object) -> object:
     if not isinstance(value, list | tuple | np.ndarray):
         return value
     return ";".join(str(part) for part in value if part is not None)
+
+
+def folded(text: str) -> str:
+    """Return text as it is compared where case, blanks and how accents are composed do not count.
+
+    A blank that does not break a line is a blank, and one letter may be a letter and an accent.
+    """
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def shown(column: pd.Series) -> str:

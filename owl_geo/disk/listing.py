@@ -21,28 +21,6 @@ def entries(folder: Path) -> list[Path]:
         return []
 
 
-def matching(pattern: str) -> tuple[list[str], list[OSError]]:
-    """Return what matches a pattern of ``glob``, sorted, and why folders could not be read.
-
-    ``glob`` says nothing of folders in which there may be more.
-    """
-    refused: list[OSError] = []
-    parts = Path(pattern).parts
-    for depth, part in enumerate(parts):
-        if glob.has_magic(part):
-            before = str(Path(*parts[:depth]))
-            for folder in _matches(before) if glob.has_magic(before) else [before]:
-                for _, below, _ in os.walk(folder, onerror=refused.append):
-                    below[:] = [n for n in below if part == "**" and not n.startswith(".")]
-    of_folders = {str(error.filename): error for error in refused}
-    gone = (FileNotFoundError, NotADirectoryError)
-    return _matches(pattern), [e for e in of_folders.values() if not isinstance(e, gone)]
-
-
-def _matches(pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - ** and escapes
-
-
 def files_below(folder: Path) -> Iterator[Path]:
     """Yield every file in a folder and in those below it, in any order."""
 
@@ -52,3 +30,24 @@ def files_below(folder: Path) -> Iterator[Path]:
     for top, _, names in os.walk(folder, onerror=refuse):
         for name in names:
             yield Path(top, name)
+
+
+def passed_over(pattern: str) -> Iterator[tuple[str, OSError]]:
+    """Yield the folders in which ``glob.glob`` looks for matches and which it cannot read.
+
+    With ``**`` in the pattern, these may be in any folder below.
+    """
+    path = Path(pattern)
+    for child in (path, *path.parents):
+        if not glob.has_magic(child.name):
+            continue
+        # without a separator at the end, which makes glob leave out a folder that it cannot reach
+        before = str(child.parent)
+        found = glob.glob(before, recursive=True) if glob.has_magic(before) else [before]  # noqa: PTH207 - as the pattern is read
+        for folder in sorted(found):
+            try:
+                os.scandir(folder).close()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                yield folder.rstrip(os.sep), error

@@ -16,6 +16,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from owl_geo.disk.gpkg import lacks_wal
 from owl_geo.disk.text_files import encoding_of, is_utf8
 from owl_geo.ground.kml_files import n_images
 from owl_geo.wording import counted
@@ -27,6 +28,7 @@ _DGN_END = b"\xff\xff"
 _SHX_HEADER = 25  # words of four bytes, of which the first is the mark
 _SHX_MARK = 9994
 _RECORD_HEADER = 8  # bytes
+_DBF_HEADER = 32  # bytes
 _FROM_SERVERS = (".json", ".geojson", ".gml", ".xml")
 _SEQUENCES = (".geojsonl", ".geojsons", ".ndjson", ".jsonl")
 _TILES = (".mbtiles", ".pmtiles", ".mvt")
@@ -55,7 +57,7 @@ def check_is_whole(path: str) -> None:
     missing or damaged is left to GDAL, which refuses it.
     """
     _check_database(Path(path))
-    for size, index in _shapefiles(Path(path)):
+    for size, index, _ in _shapefiles(Path(path)):
         words = np.frombuffer(index[: len(index) // 4 * 4], dtype=">i4")
         if len(words) == 0 or words[0] != _SHX_MARK:
             continue
@@ -86,20 +88,49 @@ def _check_database(file: Path) -> None:
         )
 
 
-def _shapefiles(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the size of each Shapefile, and its index."""
+def _shapefiles(file: Path) -> Iterator[tuple[int, bytes, int | None]]:
+    """Yield the size of each Shapefile, its index, and how many rows its table says to have."""
     suffix = file.suffix.lower()
     if suffix == ".shp" and file.is_file():
-        index = _beside(file, ".shx")
+        index, table = _beside(file, ".shx"), _beside(file, ".dbf")
+        rows = None
+        if table is not None:
+            with table.open("rb") as opened:
+                rows = _n_rows(opened.read(_DBF_HEADER))
         if index is not None:
-            yield file.stat().st_size, index.read_bytes()
+            yield file.stat().st_size, index.read_bytes(), rows
     elif suffix == ".zip" and file.is_file():
         with suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
-            sizes = {one.filename.lower(): one.file_size for one in archive.infolist()}
+            members = {one.filename.lower(): one for one in archive.infolist()}
             for name in archive.namelist():
-                size = sizes.get(f"{name[:-4].lower()}.shp")
-                if name.lower().endswith(".shx") and size is not None:
-                    yield size, archive.read(name)
+                shapes = members.get(f"{name[:-4].lower()}.shp")
+                if not name.lower().endswith(".shx") or shapes is None:
+                    continue
+                table_inside = members.get(f"{name[:-4].lower()}.dbf")
+                rows = None
+                if table_inside is not None:
+                    with archive.open(table_inside) as inside:
+                        rows = _n_rows(inside.read(_DBF_HEADER))
+                yield shapes.file_size, archive.read(name), rows
+
+
+def _n_rows(header: bytes) -> int | None:
+    """Return how many rows the header of a DBF says that there are; taken out ones count."""
+    return int.from_bytes(header[4:8], "little") if len(header) == _DBF_HEADER else None
+
+
+def what_lies_elsewhere(path: str) -> list[str]:
+    """Return sentences on changes that a program keeps beside a file, and that are not there.
+
+    To be asked before GDAL opens the file, which takes in what lies beside it.
+    """
+    file = Path(path)
+    if file.suffix.lower() != ".gpkg" or not lacks_wal(file):
+        return []
+    return [
+        f"it was saved by a program that keeps changes in {file.name}-wal, which is not next to "
+        "it; if it was copied while open there, for example in QGIS, copy both files"
+    ]
 
 
 def what_is_missing(path: str, n: int) -> list[str]:
@@ -115,9 +146,9 @@ def what_is_missing(path: str, n: int) -> list[str]:
     if suffix == ".kmz":
         return [*_linked_outside(file), *_images(file)]
     if suffix == ".zip":
-        return [*_images(file), *_other_parts(file)]
+        return [*_images(file), *_other_parts(file), *_rows_of_others(file)]
     if suffix == ".shp":
-        return _other_parts(file)
+        return [*_other_parts(file), *_rows_of_others(file)]
     if suffix == ".dgn":
         return _without_end(file)
     if suffix in (".csv", ".tsv"):
@@ -234,6 +265,18 @@ def _other_parts(file: Path) -> list[str]:
             return [
                 f"it is one of {len(parts):,} parts of a layer, by the names beside it; merge "
                 "them, for example with ogrmerge.py -single"
+            ]
+    return []
+
+
+def _rows_of_others(file: Path) -> list[str]:
+    """Tell of a Shapefile whose table was shortened or lengthened, so that rows may have moved."""
+    for _, index, rows in _shapefiles(file):
+        shapes = (len(index) // 4 - _SHX_HEADER) // 2
+        if rows is not None and shapes > 0 and rows != shapes:
+            return [
+                f"its table (.dbf) has {counted(rows, 'row')} for {counted(shapes, 'shape')}, so "
+                "that attributes may be those of other shapes; fetch it anew, or edit it in a GIS"
             ]
     return []
 

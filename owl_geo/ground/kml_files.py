@@ -2,7 +2,8 @@
 
 It takes the outlines of images that lie on the map (GroundOverlay) for polygons, and tells them
 apart by nothing that is always there. Of several folders or places that stand side by side at the
-top, without the one document that the format wants, it reads the last alone.
+top, without the one document that the format wants, it reads the last alone. And of several holes
+that share one element it reads one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _FEATURES = ("Document", "Folder", "Placemark", "NetworkLink")
 _FIRST = re.compile(rb"<(?:\w+:)?(Document|Folder|Placemark|NetworkLink)\b")
 _DOCUMENT = re.compile(rb"<(?:\w+:)?Document\b")
 _ROOT = re.compile(rb"<((?:\w+:)?)kml\b[^>]*>")
+_HOLES = re.compile(rb"<((?:\w+:)?)innerBoundaryIs\b[^>]*>.*?</\1innerBoundaryIs\s*>", re.DOTALL)
+_NEXT_HOLE = re.compile(rb"(</((?:\w+:)?)LinearRing\s*>)(\s*<\2LinearRing\b)")
 _ARCHIVES = (".kmz", ".zip")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp")
 
@@ -39,7 +42,10 @@ def with_places_alone(file: Path) -> Iterator[Path]:
     Raises OSError.
     """
     texts = _texts(file)
-    mended = {name: _in_one_document(_IMAGE.sub(b"", text)) for name, text in texts.items()}
+    mended = {
+        name: _in_one_document(_with_each_hole(_IMAGE.sub(b"", text)))
+        for name, text in texts.items()
+    }
     if mended == texts:
         yield file
         return
@@ -72,6 +78,12 @@ def _texts(file: Path) -> dict[str, bytes]:
 
 def _is_archive(file: Path) -> bool:
     return file.suffix.lower() in _ARCHIVES
+
+
+def _with_each_hole(text: bytes) -> bytes:
+    """Return KML with an innerBoundaryIs for each hole, of which Google Earth takes several."""
+    between = rb"\1</\2innerBoundaryIs><\2innerBoundaryIs>\3"
+    return _HOLES.sub(lambda holes: _NEXT_HOLE.sub(between, holes[0]), text)
 
 
 def _in_one_document(text: bytes) -> bytes:

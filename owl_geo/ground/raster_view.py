@@ -111,19 +111,36 @@ class RasterView:
         self._stack = ExitStack()
         if ColorInterp.alpha in dataset.colorinterp and not alpha:
             dataset = self._stack.enter_context(_without_alpha(dataset))
-        self._has_alpha = ColorInterp.alpha in dataset.colorinterp
         values = dict.fromkeys(nodata.values())
-        per_dataset = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
-        by_both = per_dataset and not self._has_alpha and set(values) != {None}
-        # beside a no-data value GDAL's warper heeds a mask or not, by its version
-        bare = self._stack.enter_context(_without_mask(dataset)) if by_both else dataset
+        bare, hiding = self._apart(dataset, by_value=set(values) != {None}, shared=shared)
         self._views = {
             value: self._warped(bare, grid, crs, value, resampling, shared) for value in values
         }
-        self._masked = self._whole = None
-        if by_both:
-            self._masked = self._warped(dataset, grid, crs, None, resampling, shared=False)
+        self._hiding = [
+            self._warped(one, grid, crs, None, resampling, shared=False) for one in hiding
+        ]
+        self._whole = None
+        if hiding:
             self._whole = self._warped(bare, grid, crs, None, resampling, shared=False)
+
+    def _apart(
+        self, dataset: rasterio.DatasetReader, *, by_value: bool, shared: bool
+    ) -> tuple[rasterio.DatasetReader, list[rasterio.DatasetReader]]:
+        """Return a raster without what GDAL's warper would not heed, and that for each by itself.
+
+        Beside a no-data value it heeds a mask or not, by its version; beside an alpha band it heeds
+        no mask, and no value that all bands have together.
+        """
+        by_mask = has_mask(dataset.mask_flag_enums[0])
+        by_alpha = ColorInterp.alpha in dataset.colorinterp
+        opened = self._stack.enter_context
+        if by_alpha and (by_mask or (by_value and shared)):
+            unmasked = opened(_without_mask(dataset)) if by_mask else dataset
+            bare = opened(_without_alpha(unmasked, drop=True))
+            return bare, [*([opened(_without_alpha(dataset))] if by_mask else []), unmasked]
+        if by_mask and by_value:
+            return opened(_without_mask(dataset)), [dataset]
+        return dataset, []
 
     def _warped(
         self,
@@ -150,7 +167,7 @@ class RasterView:
                 src_nodata=nodata,
                 nodata=None if by_alpha else nodata,
                 # without an alpha band, what lies outside the raster would read as 0
-                add_alpha=by_alpha and not self._has_alpha,
+                add_alpha=by_alpha and ColorInterp.alpha not in dataset.colorinterp,
                 # else pixels that only some bands lack are blended into values, as if they were
                 # data, and moved off the no-data value
                 UNIFIED_SRC_NODATA="YES" if shared else "NO",
@@ -173,15 +190,13 @@ class RasterView:
             nodata = self._nodata[band]
             view = self._views[nodata]
             pixels = view.read(band, window=window)
-            valid &= view.read_masks(band, window=window) != 0
+            valid &= _seen(view, band, window)
             if nodata is not None and pixels.dtype.kind in "iu" and pixels.dtype.itemsize == 8:
                 valid &= pixels != int(nodata)  # rasterio's warped raster of 64 bits has none
-            if view.colorinterp[-1] == ColorInterp.alpha:
-                # GDAL heeds the alpha of 8 and of 16 bits alone, and not beside any number of bands
-                valid &= view.read(view.count, window=window) != 0
-            if self._masked is not None and self._whole is not None:
-                valid &= self._masked.read_masks(band, window=window) != 0
-                masked, whole = (v.read(band, window=window) for v in (self._masked, self._whole))
+            whole = None if self._whole is None else self._whole.read(band, window=window)
+            for other in self._hiding:
+                valid &= _seen(other, band, window)
+                masked = other.read(band, window=window)
                 # where either leaves nothing out, the other says what is to be blended
                 valid &= (whole == pixels) | (whole == masked) | (pixels == masked)
                 pixels = np.where(whole == pixels, masked, pixels)
@@ -198,6 +213,15 @@ class RasterView:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _seen(view: rasterio.DatasetReader | WarpedVRT, band: int, window: Window) -> BoolArray:
+    """Return where a view has data of a band, ``(height, width)``."""
+    seen: BoolArray = view.read_masks(band, window=window) != 0
+    if view.colorinterp[-1] == ColorInterp.alpha:
+        # GDAL heeds the alpha of 8 and of 16 bits alone, and not beside any number of bands
+        seen &= view.read(view.count, window=window) != 0
+    return seen
 
 
 def _kernel(
@@ -227,8 +251,16 @@ def _shifted(transform: rasterio.Affine, shift: float) -> rasterio.Affine:
     return rasterio.Affine(a, b, c + shift, d, e, f)
 
 
-def _without_alpha(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
-    """Return the raster with its alpha band as one like the others; GDAL's warper has no option."""
+def _without_alpha(
+    dataset: rasterio.DatasetReader, *, drop: bool = False
+) -> rasterio.DatasetReader:
+    """Return the raster with its alpha band as one like the others; GDAL's warper has no option.
+
+    To ``drop`` it, so that it is none of the bands that have a value together, it has to be last.
+    """
+    if drop and ColorInterp.alpha in dataset.colorinterp[-1:]:
+        band = rf'<VRTRasterBand [^>]*band="{dataset.count}".*?</VRTRasterBand>'
+        return _described(dataset, band, "")
     return _described(dataset, "<ColorInterp>Alpha<", "<ColorInterp>Undefined<")
 
 
@@ -247,14 +279,25 @@ def _described(
     return rasterio.open(re.sub(pattern, replacement, text, flags=re.DOTALL))
 
 
+def has_mask(flags: Sequence[MaskFlags]) -> bool:
+    """Return whether a band with these flags has a mask of its own or beside it, and no alpha."""
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+
+
 def unhidden(
-    dataset: rasterio.DatasetReader, band: int, window: Window, *, by_nodata: bool = True
+    dataset: rasterio.DatasetReader,
+    band: int,
+    window: Window,
+    *,
+    by_nodata: bool = True,
+    by_alpha: bool = True,
 ) -> BoolArray:
     """Return where neither the mask nor the alpha band hides a band, ``(height, width)``.
 
-    GDAL's own mask of a band forgets the alpha band where there is a no-data value, or where pixels
-    are neither of 8 nor of 16 bits, as gdalwarp writes them too. Of a no-data value alone it does
-    not count without ``by_nodata``.
+    GDAL's own mask of a band forgets the alpha band where there is a no-data value or a mask
+    besides, or where pixels are neither of 8 nor of 16 bits, as gdalwarp writes them too. Of a
+    no-data value alone it does not count without ``by_nodata``, and the band that the file colours
+    as alpha is data without ``by_alpha``.
     """
     flags = dataset.mask_flag_enums[band - 1]
     valid: BoolArray
@@ -262,8 +305,7 @@ def unhidden(
         valid = dataset.read_masks(band, window=window) != 0
     else:
         valid = np.ones((window.height, window.width), dtype=bool)
-    own = {MaskFlags.nodata, MaskFlags.all_valid}  # without a mask besides, or the alpha band's
-    if ColorInterp.alpha in dataset.colorinterp and own & set(flags):
+    if by_alpha and ColorInterp.alpha in dataset.colorinterp and MaskFlags.alpha not in flags:
         alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
         if alpha != band:
             valid &= dataset.read(alpha, window=window) != 0

@@ -12,7 +12,7 @@ import shapely
 from shapely.errors import ShapelyError
 
 from owl_geo.ground.crs import is_in_degrees
-from owl_geo.ground.incomplete import check_is_whole, what_is_missing
+from owl_geo.ground.incomplete import check_is_whole, what_is_missing, what_lies_elsewhere
 from owl_geo.types import AnyArray, BoolArray
 from owl_geo.wording import counted
 
@@ -31,8 +31,9 @@ def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
     A warning says what the file lacks. Raises one of ``UNREADABLE``.
     """
     check_is_whole(path)
+    elsewhere = what_lies_elsewhere(path)
     table = _read_table(path, **options)
-    for missing in what_is_missing(path, len(table)):
+    for missing in (*elsewhere, *what_is_missing(path, len(table))):
         _log.warning("%s: %s", path, missing)
     if (count := _n_around_the_earth(table)) > 0:
         _log.warning(

@@ -28,6 +28,7 @@ from pyproj import CRS
 from owl_geo.disk.text_files import encoding_of, is_utf8
 from owl_geo.ground import geoparquet, whole_numbers
 from owl_geo.ground.csv_numbers import check_coordinates
+from owl_geo.ground.csv_quotes import check_quotes
 from owl_geo.ground.csv_zones import check_one_crs, columns_of_crs
 from owl_geo.ground.kml_files import with_places_alone
 from owl_geo.ground.vector_archives import in_archive, in_kmz
@@ -36,6 +37,10 @@ _CSV = (".csv", ".tsv")
 _DBF_START = 32  # bytes
 _CHUNK = 2**20
 _LATIN = "ISO-8859-1"
+_GEOPACKAGE = ".gpkg"
+# With a condition, GDAL counts the rows. Without, it takes the number that it keeps in the file
+# itself, which other programs do not update, and pyogrio reads no more rows than that.
+_EVERY = "1 = 1"
 
 # GDAL's drivers
 _TOPOLOGY = "TopoJSON"
@@ -130,16 +135,21 @@ def read(
         # else all of a column are in UTC where they differ, as in summer and winter
         options = {"mixed_offsets_as_utc": False} | _encoding_of(path) | options
         with _source(path) as source:
+            if source.path.lower().endswith(_GEOPACKAGE):
+                options = {"where": _EVERY} | options
             table = pyogrio.read_dataframe(
                 source.path, columns=columns, **options, **source.options
             )
             if names := whole_numbers.doubtful(table):
-                told = {key: options[key] for key in ("layer", "encoding") if key in options}
+                told = {
+                    key: options[key] for key in ("layer", "encoding", "where") if key in options
+                }
                 _, found = pyogrio.read_arrow(
                     source.path, columns=names, read_geometry=False, **told, **source.options
                 )
                 whole_numbers.with_exact(table, found)
             if source.is_csv and isinstance(table, gpd.GeoDataFrame):
+                check_quotes(source.path, source.columns)
                 check_coordinates(source.path, source.columns)
                 table = _placed(table, source, crs, options)
                 _check_zones(table, source, crs, options)

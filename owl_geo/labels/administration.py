@@ -10,7 +10,15 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from owl_geo.errors import RunError
-from owl_geo.labels.database import POSTGIS_SCHEMA, SCHEMA, Database, driver, forbidden, reason
+from owl_geo.labels.database import (
+    POSTGIS_SCHEMA,
+    SCHEMA,
+    Database,
+    check_layout,
+    driver,
+    forbidden,
+    reason,
+)
 from owl_geo.labels.sharing import Lease, Published, StoreState
 
 if TYPE_CHECKING:
@@ -20,7 +28,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("owl_geo")
 
-LAYOUT = 1
 ANNOTATORS = "owl_geo_annotator"  # the group role; its members may label
 _LONGEST_NAME = 63  # bytes of a role's name; PostgreSQL truncates longer ones
 
@@ -84,7 +91,7 @@ def set_up(database: Database) -> None:
         raw = driver(connection)
         # without a lock, two that run at once would both try to create everything
         raw.execute("SELECT pg_advisory_xact_lock(hashtextextended('owl_geo', 0))")
-        _check_layout(connection)
+        _check_layout(connection, database.place)
         act_as_owner(connection)
         with forbidden("ask an administrator for CREATE EXTENSION postgis in this database"):
             try:
@@ -318,17 +325,14 @@ def _check_name(name: str) -> None:
         raise RunError(f"{name} is the group of all annotators", remedy="name one of them")
 
 
-def _check_layout(connection: Connection) -> None:
+def _check_layout(connection: Connection, place: str) -> None:
     raw = driver(connection)
     version_table = raw.execute("SELECT to_regclass('owl_geo.version')").fetchone()
     if version_table is None or version_table[0] is None:
         return
     row = raw.execute("SELECT layout FROM owl_geo.version").fetchone()
-    if row is not None and int(row[0]) > LAYOUT:
-        raise RunError(
-            f"the store was made by a newer owl-geo (layout {row[0]}, this one knows {LAYOUT})",
-            remedy="upgrade owl-geo",
-        )
+    if row is not None:
+        check_layout(int(row[0]), place)
 
 
 def act_as_owner(connection: Connection) -> None:

@@ -155,14 +155,14 @@ class LabelStore(ABC):
         """Return the store's layers of batches; raises RunError where it offers none."""
         raise RunError(
             f"the label store {self.place} has no layers to label in",
-            remedy="label the batch's file, then read it with `owl-geo ingest`",
+            remedy="label the batch's file, then read it with `owl-geo ingest RUN BATCH`",
         )
 
     def administration(self) -> Administration:
         """Return the store's administration; raises RunError where there is none."""
         raise RunError(
             f"the label store {self.place} has nothing to set up or administer",
-            remedy="go on with `owl-geo query`",
+            remedy="go on with `owl-geo query RUN`",
         )
 
 

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("owl_geo")
 
 SCHEMA = "owl_geo"
+LAYOUT = 1  # of the store's tables, as store.sql makes them
 RETRY_SECONDS = 30.0  # how long to wait for a server that went away
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
+
+# A ping is a single call into libpq, during which no signal is heard, Ctrl+C included.
+_PING_SECONDS = "3"
 
 # Notice an unplugged cable within half a minute, and a missing host at once.
 _PATIENCE = {
@@ -176,6 +180,7 @@ class _Server:
         self._options = options
         self._reached = False
         self._has_refused = False  # since it was last reached, although it is up
+        self._answer: psycopg.pq.Ping | None = None  # to a ping after the last attempt that failed
 
     def connect(self) -> Raw:
         import psycopg
@@ -185,7 +190,8 @@ class _Server:
         try:
             connection = psycopg.connect(**options)
         except psycopg.OperationalError as error:
-            raise Lost(reason(error), remedy=_remedy_for(error)) from None
+            self._answer = self._ping()
+            raise Lost(reason(error), remedy=_remedy_for(self._answer)) from None
         self._reached, self._has_refused = True, False
         connection.execute(_SETTINGS)
         connection.commit()
@@ -193,15 +199,30 @@ class _Server:
 
     def may_return(self) -> bool:
         """Return whether a server that refused or lost a connection may soon be back."""
-        import psycopg
+        from psycopg.pq import Ping
 
-        parameters = psycopg.conninfo.make_conninfo(**self._options)
-        answer = psycopg.pq.PGconn.ping(parameters.encode())
-        if answer == psycopg.pq.Ping.OK:
+        if self._answer == Ping.OK:
             # it refuses us, unless it came up again just after the attempt that failed
             is_first, self._has_refused = not self._has_refused, True
             return self._reached and is_first
-        return self._reached or answer == psycopg.pq.Ping.REJECT
+        return self._reached or self._answer == Ping.REJECT
+
+    def _ping(self) -> psycopg.pq.Ping:
+        """Ask whether a server is there: its refusal has no code, and words in its language."""
+        import psycopg
+
+        options = {**self._options, "connect_timeout": _PING_SECONDS}
+        parameters = psycopg.conninfo.make_conninfo(**options)
+        return psycopg.pq.Ping(psycopg.pq.PGconn.ping(parameters.encode()))
+
+
+def check_layout(layout: int, place: str) -> None:
+    """Raise RunError where the tables of the store at ``place`` are those of a newer owl-geo."""
+    if layout > LAYOUT:
+        raise RunError(
+            f"{place} was made by a newer owl-geo (layout {layout}, this one knows {LAYOUT})",
+            remedy="upgrade owl-geo",
+        )
 
 
 def driver(connection: Connection) -> Raw:
@@ -280,9 +301,12 @@ _PATIENT = (
 )
 
 
-def _remedy_for(refusal: psycopg.OperationalError) -> str:
-    """Return what to do about a connection that could not be made."""
-    asked_who = refusal.pgconn is not None and refusal.pgconn.needs_password
-    if asked_who or "FATAL" in str(refusal):  # a server was there, and refused
+def _remedy_for(answer: psycopg.pq.Ping) -> str:
+    """Return what to do about a connection that could not be made, by the answer to a ping."""
+    from psycopg.pq import Ping
+
+    if answer == Ping.OK:  # a server is there, and refused
         return "check user, password and database: PGUSER, PGPASSWORD or ~/.pgpass, and the address"
+    if answer == Ping.REJECT:
+        return "try again once the server has started"
     return "check host and port of the address, and that the server runs"

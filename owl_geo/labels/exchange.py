@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
@@ -24,12 +26,13 @@ from owl_geo.ground.crs import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import Points
 from owl_geo.labels.base import reprojected
 from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
 _LARGEST = (540.0, 90.0)  # degrees; from -180 to 360, and half a turn more across an end
 _RING = 5  # points of the outline of a patch; the last is the first again
 _STRAIGHT = 0.01  # of a patch's edge: an edge that bends less is straight in another CRS
+_CUT = 10  # letters of a name in a Shapefile
 _NEEDED = ("patch_id", "label")
 _NOR_PLACES = ", and no coordinates, such as lon and lat"
 _FORMATS = (".gpkg", ".csv")
@@ -104,6 +107,36 @@ def read_answers(path: Path) -> ReadAnswers:
                 f"{path} has no column {name!r}{_NOR_PLACES if name == _NEEDED[0] else ''}",
                 remedy=suggestion(name, map(str, table.columns)),
             )
+    return _answers_in(path, table)
+
+
+def read_exported(path: str, layer: str | None) -> ReadAnswers | None:
+    """Read answers that a GIS has saved as a layer of another format; None for other features.
+
+    These have the columns patch_id and label. A Shapefile cuts the names of others to ten letters.
+    ``layer`` is needed only where the file has several. Raises BatchError where outlines lie
+    nowhere on Earth, and what ``ground.vector.UNREADABLE`` names.
+    """
+    from owl_geo.ground import vector_files  # which takes long to import
+    from owl_geo.ground.vector import read_table
+
+    if layer is None:
+        layers = [name for name, kind in vector_files.list_layers(path) if kind is not None]
+        if len(layers) != 1:
+            return None
+        layer = layers[0]
+    fields = vector_files.attributes(path, layer)
+    written = {name[:_CUT] if fields.are_cut else name: name for name in LABELS_COLUMNS}
+    if not {*_NEEDED} <= {*fields.names}:
+        return None
+    names = [name for name in written if name in fields.names]
+    table = read_table(path, columns=names, layer=layer).rename(columns=written)
+    shapes = pd.Series(np.array(table.geometry, dtype=object), dtype=object)
+    rows = pd.DataFrame(table.drop(columns=table.geometry.name))
+    return _answers_in(Path(path), _with_outlines(rows, shapes, table.crs))
+
+
+def _answers_in(path: Path, table: pd.DataFrame) -> ReadAnswers:
     rows = table.reindex(columns=list(LABELS_COLUMNS)).astype(object)
     texts = {name: [_text(value) for value in rows[name]] for name in rows.columns}
     answers = pd.DataFrame(texts, dtype=object)  # otherwise None would become NaN
@@ -198,30 +231,48 @@ def _read_layer(path: Path) -> pd.DataFrame:
         raise BatchError(f"{path} is {kind}, not a GeoPackage")
     with closing(gpkg.connect_to_foreign(path)) as connection:
         layers = gpkg.layers(connection) or []
-        if LABELS_LAYER not in layers:
+        layer = LABELS_LAYER
+        if LABELS_LAYER not in layers and _is_table_of_own(connection, layers):
+            layer = BATCH_LAYER
+        elif LABELS_LAYER not in layers:
             others = f"; it has {', '.join(layers)}" if layers else ""
             raise BatchError(
                 f"{path} has no layer {LABELS_LAYER!r}{others}",
-                remedy="use `owl-geo ingest` for a batch" if BATCH_LAYER in layers else "",
+                remedy=f"read a batch with `owl-geo ingest RUN {as_typed(path)}`"
+                if BATCH_LAYER in layers
+                else "",
             )
         # a table's name cannot be a parameter; this one is a constant
-        present = [row[1] for row in connection.execute(f"PRAGMA table_info({LABELS_LAYER})")]
+        present = [row[1] for row in connection.execute(f"PRAGMA table_info({layer})")]
         columns = [name for name in LABELS_COLUMNS if name in present]
-        geometry, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
+        geometry, srs_id = gpkg.geometry_column(connection, layer)
         names = ", ".join(map(gpkg.quoted, [*columns, geometry]))
         rows = connection.execute(
-            f"SELECT {names} FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY rowid"  # noqa: S608 - quoted names
+            f"SELECT {names} FROM {gpkg.quoted(layer)} ORDER BY rowid"  # noqa: S608 - quoted names
         ).fetchall()
         crs = gpkg.crs_of(connection, srs_id)
     table = pd.DataFrame(rows, columns=[*columns, WKT], dtype=object)
     shapes = pd.Series(gpkg.from_blobs(table[WKT].tolist()), dtype=object)
-    is_known = shapes.notna() & (crs is not None)
-    table[WKT] = None
+    return _with_outlines(table, shapes, crs)
+
+
+def _is_table_of_own(connection: sqlite3.Connection, layers: Sequence[str]) -> bool:
+    """Return whether a batch was saved with some of its columns only, and so is no batch."""
+    if BATCH_LAYER not in layers:
+        return False
+    present = {row[1] for row in connection.execute(f"PRAGMA table_info({BATCH_LAYER})")}
+    return {*_NEEDED} <= present and not {*LABELS_COLUMNS} <= present
+
+
+def _with_outlines(table: pd.DataFrame, shapes: pd.Series, crs: CRS | None) -> pd.DataFrame:
+    """Return a table with the outlines of its rows in degrees; None where there is no CRS."""
+    outlines = pd.Series([None] * len(table), dtype=object)
     if crs is not None:
-        table.loc[is_known, WKT] = reprojected(shapes[is_known], crs, crs_of(GEOGRAPHIC))
-    return table
+        is_known = shapes.notna()
+        outlines[is_known] = reprojected(shapes[is_known], crs, crs_of(GEOGRAPHIC))
+    return table.assign(**{WKT: outlines})
 
 
 def _text(value: object) -> str | None:
-    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    missing = value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
     return None if missing else str(value).strip() or None

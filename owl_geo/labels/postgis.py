@@ -27,7 +27,7 @@ from owl_geo.labels.base import (
     reprojected,
 )
 from owl_geo.labels.checks import check_meaning
-from owl_geo.labels.database import POSTGIS_SCHEMA, Database, driver
+from owl_geo.labels.database import POSTGIS_SCHEMA, Database, check_layout, driver
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS
 from owl_geo.types import Answer
@@ -216,8 +216,14 @@ class PostGISLabels(LabelStore):
 
         if connection.execute(text("SELECT to_regclass('owl_geo.runs')")).scalar() is None:
             return False
-        query = "SELECT count(*) FROM owl_geo.runs WHERE run_id = :run"
-        return connection.execute(text(query), {"run": self.run_id}).scalar() == 1
+        query = (
+            "SELECT (SELECT max(layout) FROM owl_geo.version),"
+            " (SELECT count(*) FROM owl_geo.runs WHERE run_id = :run)"
+        )
+        layout, n = connection.execute(text(query), {"run": self.run_id}).one()
+        if layout is not None:
+            check_layout(layout, self.place)
+        return bool(n == 1)
 
     def _read_if_known(
         self, connection: Connection, answers: Sequence[Answer] | None = None

@@ -89,7 +89,7 @@ def _read(path: Path) -> tuple[AnyArray, SceneGrid]:
             return dataset.read(), grid
     except RasterioError as error:
         raise RunError(
-            f"{path} is missing or damaged", remedy="run `owl-geo predict` with --overwrite"
+            f"{path} is missing or damaged", remedy="run `owl-geo predict RUN --overwrite`"
         ) from error
 
 

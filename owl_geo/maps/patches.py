@@ -102,7 +102,7 @@ def read_table(path: Path, positions: IntArray) -> Iterator[tuple[IntArray, pd.D
             raise ValueError(f"{done} rows of {len(positions)} patches")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RunError(
-            f"{path} is damaged", remedy="run `owl-geo predict` with --overwrite"
+            f"{path} is damaged", remedy="run `owl-geo predict RUN --overwrite`"
         ) from error
 
 

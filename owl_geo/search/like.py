@@ -46,7 +46,7 @@ def most_like(
     if len(positions) == 0:
         raise RunError(
             "every patch is answered, so there is nothing left to compare",
-            remedy="map the result with `owl-geo predict`",
+            remedy="map the result with `owl-geo predict RUN`",
         )
     positions, alike = positions[:count], alike[:count]
     probability, doubt = np.full((2, len(positions)), np.nan)

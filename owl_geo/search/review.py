@@ -46,7 +46,7 @@ def taken_for_targets(
         raise RunError(
             f"no patch that is left to review has a probability of {threshold:g} or more of "
             f"{name}{most if len(probability) else ''}",
-            remedy="lower --threshold, or go on with `owl-geo query`",
+            remedy="lower --threshold, or go on with `owl-geo query RUN`",
         )
     positions = pool[order]
     terms = Terms(

@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from owl_geo.ground.crs import same_crs
 from owl_geo.ground.raster import views_on
-from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
+from owl_geo.ground.raster_view import RasterView, has_mask, unhidden, usable_nodata
 from owl_geo.sources.bands import Band
 from owl_geo.sources.embeddings import decoded
 from owl_geo.sources.files import decoding_threads, open_raster
@@ -68,8 +68,11 @@ class BandFile:
         )
         dataset = read_rightly(dataset, path, stack)
         self._dataset = dataset
-        # an alpha band that is asked for as data is not a mask
-        self._masked = first.masked and not any(band.alpha for _, band in self._bands)
+        # an alpha band that is asked for as data is not a mask; one beside it may be
+        self._by_alpha = not first.data_alpha and not any(band.alpha for _, band in self._bands)
+        self._masked = first.masked and (
+            self._by_alpha or has_mask(dataset.mask_flag_enums[first.number - 1])
+        )
         self._shared = first.nodata_of
         self._stack = stack
         self._views: list[RasterView] = []
@@ -87,7 +90,12 @@ class BandFile:
             nodata |= dict.fromkeys(quantized, float(NODATA))
         if scene.is_elsewhere:
             return views_on(
-                dataset, scene.grid, nodata, Resampling.bilinear, shared=shared, alpha=self._masked
+                dataset,
+                scene.grid,
+                nodata,
+                Resampling.bilinear,
+                shared=shared,
+                alpha=self._by_alpha,
             )
         # the dataset's CRS, which the others share, as it is spelled in the file
         view = RasterView(
@@ -97,7 +105,7 @@ class BandFile:
             nodata,
             Resampling.bilinear,
             shared=shared,
-            alpha=self._masked,
+            alpha=self._by_alpha,
         )
         return [view]
 
@@ -146,7 +154,10 @@ class BandFile:
         if self._masked:
             for number in self._mask_numbers():
                 # no-data values were looked at above, by their own rule
-                good = both(good, unhidden(self._dataset, number, window, by_nodata=False))
+                shown = unhidden(
+                    self._dataset, number, window, by_nodata=False, by_alpha=self._by_alpha
+                )
+                good = both(good, shown)
         return tuple(i for i, _ in bands), values, good
 
     def _with_data(

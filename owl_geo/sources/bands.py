@@ -36,6 +36,7 @@ class Band:
     offset: float = 0.0
     masked: bool = False  # the file has a mask band or an alpha band
     alpha: bool = False  # this band is the alpha band
+    data_alpha: bool = False  # a band that the file colours as alpha is data, by its description
     common: str | None = None  # blue, green, red, nir, swir1, ..., or EMBEDDING
     quantized: bool = False  # values are ``quantization.dequantized``, whatever scale and offset
     wavelength: float | None = None  # centre, in nanometres

@@ -28,6 +28,7 @@ from owl_geo.ground.raster_files import (
     complex_pixels,
     misplaced,
 )
+from owl_geo.ground.raster_view import has_mask
 from owl_geo.ground.transformations import transformer
 from owl_geo.settings.paths import is_local
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, is_land_mask
@@ -152,7 +153,8 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     dtypes, blocks, nodata = dataset.dtypes, dataset.block_shapes, dataset.nodatavals
     scales, offsets, masks = dataset.scales, dataset.offsets, dataset.mask_flag_enums
     called_alpha = ColorInterp.alpha in interpreted
-    no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(words.alpha) else _ENTIRE
+    data_alpha = called_alpha and not any(words.alpha)
+    no_mask = _ENTIRE_BUT_ALPHA if data_alpha else _ENTIRE
     is_whole = is_known_whole(dataset)
     bands = tuple(
         Band(
@@ -166,7 +168,8 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             nodata=nodata[i],
             scale=scales[i],
             offset=offsets[i],
-            masked=any(words.alpha) or not set(masks[i]) <= no_mask,
+            masked=any(words.alpha) or has_mask(masks[i]) or not set(masks[i]) <= no_mask,
+            data_alpha=data_alpha,
             alpha=words.alpha[i],
             palette=interpreted[i] == ColorInterp.palette,
             is_whole=is_whole,

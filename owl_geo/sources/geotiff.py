@@ -32,7 +32,13 @@ from owl_geo.sources.scene_names import scene_name
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.shown_scenes import shown_scene
 from owl_geo.sources.tiled import TiledSource, one_line
-from owl_geo.sources.units import Units, warn_of_large_scales, warn_of_mixed_units
+from owl_geo.sources.units import (
+    Units,
+    warn_of_large_scales,
+    warn_of_mixed_units,
+    warn_of_netcdf,
+    warn_of_scales,
+)
 from owl_geo.types import FailedScene, IntArray, ShownScene
 from owl_geo.wording import counted, plural
 from owl_geo.work.progress import Progress
@@ -295,6 +301,8 @@ def _check_bands(scene: Scene, truth: str | None) -> None:
                 )
     warn_of_palettes(scene.name, scene.bands)
     warn_of_large_scales(scene.name, scene.bands)
+    warn_of_scales(scene.name, scene.bands)
+    warn_of_netcdf(scene.name, scene.bands)
     if scene.doubtful:
         others = [band.name for band in scene.bands if band.name not in scene.doubtful]
         several = len(scene.doubtful) > 1

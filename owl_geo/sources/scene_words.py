@@ -15,10 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from owl_geo.disk.listing import matching
+from owl_geo.disk.listing import passed_over
 from owl_geo.disk.presence import check_exists, exists, is_dir
 from owl_geo.disk.text_files import NotText, encoding_of
-from owl_geo.errors import SourceError, no_access
+from owl_geo.errors import SourceError
 from owl_geo.settings.paths import absolute, expanded, is_local, whole_path
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.products.families import is_product, product_of
@@ -223,13 +223,9 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     A product's folder stands for what lies in it; any other folder gives way to matches in it.
     """
     whole = str(_local(pattern, folder))
-    matches, refused = matching(whole)
-    matches = sorted(path.rstrip(os.sep) for path in matches)
-    for error in refused:
-        _log.warning(
-            "%s; scenes in it that match %r are left out",
-            *(no_access(error.filename, error).what, pattern),
-        )
+    matches = sorted(path.rstrip(os.sep) for path in glob.glob(whole, recursive=True))  # noqa: PTH207 - ** and escapes
+    for unread, error in dict(passed_over(whole)).items():
+        _log.warning("%s cannot be read (%s), so scenes in it are left out", unread, error.strerror)
     wants_stac = pattern.lower().endswith(STAC)
     suffixes = tuple(s for s in _SIDECARS if not (wants_stac and s in STAC))
     kept = [path for path in dict.fromkeys(matches) if is_dir(path) or not _ends(path, suffixes)]

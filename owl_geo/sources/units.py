@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+from rasterio.errors import RasterioError
 
+from owl_geo.errors import SourceError
+from owl_geo.ground.netcdf_values import unheeded
 from owl_geo.ground.raster_view import may_divide
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import COMMON_NAMES, Band
+from owl_geo.sources.files import open_raster
 
 _log = logging.getLogger("owl_geo")
 
 _SCALED, _STORED, _FLOATS = "scaled values", "pixels as they are stored", "floating-point values"
+_SMALL = 0.01  # a scale such as integers have that stand for reflectance
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,50 @@ def warn_of_large_scales(scene: str, bands: Sequence[Band]) -> None:
             "be divided by it, as those of MODIS' vegetation indices are, set scale = %g of the "
             "scene in owl.toml",
             *(scene, ", ".join(band.name for band in large), large[0].scale, 1 / large[0].scale),
+        )
+
+
+def warn_of_scales(scene: str, bands: Sequence[Band]) -> None:
+    """Warn of scales that make no one kind of values of a scene's bands, or small ones of floats.
+
+    An item may say a scale of some bands alone, or one that was applied when it was not written.
+    """
+    spectral = [band for band in bands if band.common in COMMON_NAMES - {"thermal"}]
+    whole = [band for band in spectral if np.issubdtype(np.dtype(band.dtype), np.integer)]
+    scaled = [band.name for band in whole if (band.scale, band.offset) != (1.0, 0.0)]
+    plain = [band.name for band in whole if band.name not in scaled]
+    if scaled and plain:
+        _log.warning(
+            "scene %r: pixels of %s are scaled, and those of %s are not; if all measure one thing, "
+            "set scale and offset of the scene in owl.toml",
+            *(scene, ", ".join(scaled), ", ".join(plain)),
+        )
+    small = [
+        band
+        for band in spectral
+        if np.issubdtype(np.dtype(band.dtype), np.floating) and 0 < abs(band.scale) <= _SMALL
+    ]
+    if small:
+        _log.warning(
+            "scene %r: pixels of %s are floating-point numbers and multiplied by %g; if they are "
+            "values already, set scale = 1 and offset = 0 of the scene in owl.toml",
+            *(scene, ", ".join(band.name for band in small), small[0].scale),
+        )
+
+
+def warn_of_netcdf(scene: str, bands: Sequence[Band]) -> None:
+    """Warn of bands of NetCDF whose file says more of missing pixels than GDAL heeds."""
+    said: dict[str, list[str]] = {}
+    for band in bands:
+        if band.driver == "netCDF":
+            with suppress(SourceError, RasterioError), open_raster(band.path) as dataset:
+                if text := unheeded(dataset, band.number):
+                    said.setdefault(text, []).append(band.name)
+    for text, names in said.items():
+        _log.warning(
+            "scene %r: by %s in its file, pixels of %s may be missing, or others than GDAL reads; "
+            "open it with --source cube, which heeds that",
+            *(scene, text, ", ".join(names)),
         )
 
 

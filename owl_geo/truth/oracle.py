@@ -28,7 +28,7 @@ from owl_geo.concepts.rasters import (
 )
 from owl_geo.concepts.rasters import extent as raster_extent
 from owl_geo.concepts.sites import CLASS_COLUMNS, crossed, holding, pieces_of, why_not_alike
-from owl_geo.concepts.values import has_value, text_of
+from owl_geo.concepts.values import folded, has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground.crs import around_the_earth, turned
 from owl_geo.ground.raster_files import is_raster
@@ -66,6 +66,7 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
     if oracle.path is None:
         labels: AnyArray = classes[_own_labels(source, len(classes))]
         return labels
+    _check_values(oracle)
     pool = Pool.of(windows_of(source))
     # the class that is searched for has the truth's own word for it where values name none
     named = {*oracle.values, settings.positive}
@@ -152,6 +153,23 @@ def _raster_shares(
                 remedy=f"correct --oracle-values, or oracle.values.{name} in owl.toml",
             )
     return shares, unknown
+
+
+def _check_values(oracle: OracleSettings) -> None:
+    """Raise ConfigError for a value that is empty or of two classes, one of which would get it."""
+    class_of: dict[str, str] = {}
+    for name, values in oracle.values.items():
+        for value in values:
+            if not value.strip():
+                raise ConfigError(
+                    f"oracle.values.{name} has an empty value", remedy="leave it out in owl.toml"
+                )
+            if class_of.setdefault(value, name) != name:
+                raise ConfigError(
+                    f"{value!r} is among the values of two classes, oracle.values.{class_of[value]}"
+                    f" and oracle.values.{name}",
+                    remedy="leave it in one of them",
+                )
 
 
 def _all(oracle: OracleSettings) -> list[str]:
@@ -336,15 +354,18 @@ def _warn_of_classes(
 
 
 def _warn_of_another_case(oracle: OracleSettings, wanted: list[str], others: pd.Series) -> None:
-    """Warn of classes that are not taken, but differ from those that are only in their case."""
-    taken = {value.casefold() for name in wanted for value in oracle.values.get(name, (name,))}
-    nearly = others[others.str.casefold().isin(taken)]
+    """Warn of classes that are not taken, but differ from those that are only in their spelling."""
+    taken = {folded(value) for name in wanted for value in oracle.values.get(name, (name,))}
+    nearly = others[others.map(folded).isin(taken)]
     if len(nearly):
+        in_case = {value.casefold() for n in wanted for value in oracle.values.get(n, (n,))}
+        is_case = nearly.str.casefold().isin(in_case).all()
         _log.warning(
-            "%s: %s %s = %s, in another case than the class is named, and not taken for it; if "
-            "it is meant, name it too, as oracle.values in owl.toml",
+            "%s: %s %s = %s, %s than the class is named, and not taken for it; if it is meant, "
+            "name it too, as oracle.values in owl.toml",
             oracle.path,
             counted(len(nearly), "feature has", "features have"),
             oracle.column,
             " or ".join(sorted(set(nearly))),
+            "in another case" if is_case else "written otherwise",
         )

@@ -20,12 +20,13 @@ from owl_geo.batches import (
 )
 from owl_geo.batches.checks import check_annotator, check_characters, check_labels, utc_time
 from owl_geo.batches.reading import some
+from owl_geo.disk.presence import is_file
 from owl_geo.errors import BatchError, ConfigError, check_text, suggestion
 from owl_geo.ground.same_ground import are_shown, hold, matching, moved_to
 from owl_geo.ground.windows import Points
-from owl_geo.labels.exchange import ReadAnswers, read_answers
+from owl_geo.labels.exchange import ReadAnswers, read_answers, read_exported
 from owl_geo.run_folder.folder import AnyRun, Run
-from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
+from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
 from owl_geo.settings.paths import is_local
 from owl_geo.sources.base import find_positions
 from owl_geo.types import Answer
@@ -79,7 +80,7 @@ def import_answers(
     Raises BatchError, LayerError or ConfigError, with nothing stored, where the file cannot be
     read, or where a label, a patch without a footprint, or none of the places belongs to this run.
     """
-    from owl_geo.verbs.sites.files import check_no_sheet, is_sites
+    from owl_geo.verbs.sites.files import LAYER, check_no_sheet, is_sites
     from owl_geo.verbs.sites.placed import AsSites
 
     run = Run.of(run)
@@ -88,8 +89,11 @@ def import_answers(
             check_text(name, given)
     options = AsSites(label, column, values, share, crs)
     check_no_sheet(os.fspath(path))
+    exported = None
     if is_sites(os.fspath(path)):
-        return _import_sites(run, os.fspath(path), annotator, options)
+        exported = _exported(run, os.fspath(path), options)
+        if exported is None:
+            return _import_sites(run, os.fspath(path), annotator, options)
     check_annotator(annotator)
     if not is_local(os.fspath(path)):
         raise BatchError(
@@ -97,8 +101,8 @@ def import_answers(
             "machine",
             remedy="copy it here, or unpack it, first",
         )
-    path = Path(os.fspath(path).removesuffix(f"|layername={LABELS_LAYER}"))
-    read = read_answers(path)
+    path = Path(os.fspath(path).partition(LAYER)[0])
+    read = read_answers(path) if exported is None else exported
     for name in options.given:
         raise ConfigError(
             f"{path} holds answers to patches, and --{name} is for sites",
@@ -188,6 +192,28 @@ def _answers_in(
             )
         )
     return answers
+
+
+def _exported(run: Run, path: str, options: AsSites) -> ReadAnswers | None:
+    """Return the answers in a batch, or an export, that a GIS saved in another format.
+
+    None for other features, as whose the options treat any. Answers are told by the names of the
+    run's patches: the attribute that holds them may mean something else elsewhere.
+    """
+    from owl_geo.ground.vector import UNREADABLE
+    from owl_geo.verbs.sites.files import LAYER
+
+    file, _, layer = path.partition(LAYER)
+    if options.given or not is_local(file) or not is_file(file):
+        return None
+    try:
+        read = read_exported(file, layer or None)
+    except UNREADABLE:  # whoever reads the places says why
+        return None
+    if read is None:
+        return None
+    names = read.rows["patch_id"].dropna().tolist()
+    return read if (find_positions(run.patches, names) >= 0).any() else None
 
 
 def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Ingested:

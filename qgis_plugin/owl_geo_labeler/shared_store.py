@@ -17,8 +17,8 @@ from .store import AnswerStore, Trouble
 _LOOK_MS = 10_000  # how often to look for the answers of others
 _RETRY_MS = 2000
 _REST = 4.0  # times what a failed attempt took: so long the window is free before the next one
+# The store's own words, which are in English whatever language the server speaks.
 _TAKEN = re.compile(r"is being labelled by|was labelled by")
-_LOST = re.compile(r"connection|server closed|terminat|could not translate|timeout", re.IGNORECASE)
 
 
 class SharedStore(AnswerStore):
@@ -177,6 +177,6 @@ class SharedStore(AnswerStore):
         reason = says or " ".join(whole.split())
         if _TAKEN.search(reason):
             return Trouble.TAKEN, reason
-        # a running database says why, one that shuts down that it does, one that is gone nothing
-        is_offline = says is None or _LOST.search(reason)
+        # one that is gone says nothing, and one that shuts down takes no connection any more
+        is_offline = says is None or not self._reach.responds()
         return (Trouble.OFFLINE if is_offline else Trouble.REFUSED), reason

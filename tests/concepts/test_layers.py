@@ -340,6 +340,36 @@ def test_osm_histories_and_changes_are_refused(tmp_path: Path) -> None:
         read(tmp_path / "a.osc.gz", "landuse")
 
 
+@pytest.mark.parametrize("suffix", [".osm", ".xml", ".osm.gz", ".osm.bz2"])
+def test_osm_objects_that_an_editor_has_deleted_are_left_out(tmp_path: Path, suffix: str) -> None:
+    """JOSM keeps them in its files, marked so, until they are uploaded."""
+    body = (
+        SQUARE
+        + osm_node(7, 9.05, 47.05, landuse="node")
+        + osm_node(8, 9.05, 47.05, landuse="deleted node")
+        + osm_way(10, RING, landuse="way")
+        + osm_way(11, RING, landuse="deleted way")
+        + osm_way(12, (1, 2, 3), landuse="deleted line")
+        + osm_way(13, RING)
+        + osm_relation(20, [(13, "outer")], landuse="relation")
+        + osm_relation(21, [(13, "outer")], landuse="deleted relation")
+    )
+    for kind, number in (("node", 8), ("way", 11), ("way", 12), ("relation", 21)):
+        was = f"<{kind} id='{number}'"
+        assert was in body
+        body = body.replace(was, f"<{kind} visible='true' id='{number}' action='delete'")
+    body = body.replace("<way id='10'", "<way id='10' action='modify'")
+    text = f"<osm version='0.6' generator='JOSM'>{body}</osm>".encode()
+    path = tmp_path / f"a{suffix}"
+    packed = {".osm.gz": gzip.compress, ".osm.bz2": bz2.compress}
+    path.write_bytes(packed.get(suffix, bytes)(text))
+    assert sorted(read(path, "landuse")["landuse"]) == ["node", "relation", "way"]
+    # ways before nodes, as Overpass may write them
+    other = text.replace(SQUARE.encode(), b"").replace(b"</osm>", SQUARE.encode() + b"</osm>")
+    path.write_bytes(packed.get(suffix, bytes)(other))
+    assert sorted(read(path, "landuse")["landuse"]) == ["node", "relation", "way"]
+
+
 def test_osm_extent_is_the_headers_or_that_of_the_features(tmp_path: Path) -> None:
     way = SQUARE + osm_way(10, RING, landuse="forest")
     bounds = "<bounds minlon='8' minlat='46' maxlon='10' maxlat='48'/>"

@@ -134,7 +134,7 @@ def test_a_scale_that_pixels_are_to_be_divided_by_is_said(
     for scale, said in ((10_000.0, True), (0.0001, False)):
         path = raster(tmp_path / "a.tif", values, 100.0, scales=(scale,))
         caplog.clear()
-        rasters.warn_of_a_large_scale(path)
+        rasters.warn_of_doubtful_values(path)
         assert ("gdal_edit.py -scale 0.0001" in caplog.text) == said
 
 

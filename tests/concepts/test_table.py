@@ -315,6 +315,26 @@ def test_values_that_no_feature_has_are_told_with_those_that_exist(
     )
 
 
+def test_values_in_another_spelling_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hard, composed = "land\u00a0fill", "de\u0301po\u0302t"
+    uses = ["land fill", "Land Fill", hard, "d\u00e9p\u00f4t", composed, "farm"]
+    path = write_layer(tmp_path / "a.gpkg", [WEST_HALF] * 6, use=uses)
+    share = {"kind": "share", "layer": "a", "where": ["use=land fill|d\u00e9p\u00f4t"]}
+    assert compute({"x": share}, {"a": path}).columns["x"].any()
+    (message,) = (text for text in caplog.messages if "spelled" in text)
+    assert message == (
+        f"concepts.x: features of layer 'a' with 'use=Land Fill', 'use={composed}', "
+        "'use=land\\xa0fill' do not count, since they are spelled otherwise than those asked for, "
+        "by case, blanks or accents; if they are meant, name them too, after |"
+    )
+    caplog.clear()
+    where = ["use=land fill|Land Fill", f"use={hard}"]
+    compute({"x": {"kind": "share", "layer": "a", "where": where}}, {"a": path})
+    assert "spelled" not in caplog.text
+
+
 def test_lines_of_the_tag_that_was_typed_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import geopandas as gpd
@@ -220,3 +223,58 @@ def test_a_table_that_ends_within_a_value_is_said(
     (tmp_path / "a.csv").write_text(f"WKT,note\n{rows}")
     assert len(read_table(str(tmp_path / "a.csv"))) >= 2
     assert ("a.csv: it ends within a value in quotes" in caplog.text) == said
+
+
+def test_rows_that_a_geopackage_does_not_count_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    for count in (0, 2, 9):
+        FRAME.to_file(path, layer="a")
+        with closing(sqlite3.connect(path)) as connection:  # as a program that knows no such table
+            connection.execute("UPDATE gpkg_ogr_contents SET feature_count = ?", [count])
+            connection.commit()
+        assert read_table(str(path), layer="a")["use"].tolist() == list("abcd")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "a.gpkg")
+    assert len(read_table(str(tmp_path / "a.zip"))) == 4
+
+
+def test_a_geopackage_without_the_file_of_its_changes_is_said_to_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.gpkg"
+    FRAME.to_file(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%ST_%'"
+        ).fetchall():  # which call functions that only GDAL has
+            connection.execute(f'DROP TRIGGER "{name}"')
+        connection.execute("UPDATE a SET use = 'new'")
+        connection.commit()
+        copied = tmp_path / "copied.gpkg"
+        shutil.copy(path, copied)
+        assert read_table(str(path))["use"].tolist() == ["new"] * 4 and not caplog.text
+    assert read_table(str(copied))["use"].tolist() == list("abcd")
+    assert "copied.gpkg: it was saved by a program that keeps changes in" in caplog.text
+
+
+def test_a_table_with_another_number_of_rows_than_shapes_is_said_to_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.shp"
+    FRAME.to_file(path)
+    table = bytearray((tmp_path / "a.dbf").read_bytes())
+    first, length = (int.from_bytes(table[i : i + 2], "little") for i in (8, 10))
+    table[first + length] = ord("*")  # a row that is marked as deleted is there
+    (tmp_path / "a.dbf").write_bytes(table)
+    assert len(read_table(str(path))) == 3 and not caplog.text
+    FRAME.iloc[1:].to_file(tmp_path / "b.shp")
+    shutil.copy(tmp_path / "b.dbf", tmp_path / "a.dbf")
+    read_table(str(path))
+    said = "its table (.dbf) has 3 rows for 4 shapes, so that attributes may be those of other"
+    assert f"a.shp: {said}" in caplog.text
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for suffix in (".shp", ".shx", ".dbf", ".prj"):
+            archive.write(path.with_suffix(suffix), f"in/a{suffix}")
+    read_table(str(tmp_path / "a.zip"))
+    assert f"a.zip: {said}" in caplog.text

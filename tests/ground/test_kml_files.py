@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import shapely
 
 from owl_geo.concepts.layers import load
 from owl_geo.errors import LayerError
@@ -127,3 +128,31 @@ def test_a_file_of_images_alone_says_so(tmp_path: Path) -> None:
     path = written(tmp_path / "a.kmz", IMAGE)
     with pytest.raises(LayerError, match="has no layer with geometry; it shows images on the map"):
         load(LayerSettings(path=str(path)), None)
+
+
+@pytest.mark.parametrize("suffix", [".kml", ".kmz", ".zip"])
+@pytest.mark.parametrize("prefix", ["", "kml:"])
+def test_holes_that_share_an_element_are_holes(suffix: str, prefix: str, tmp_path: Path) -> None:
+    """Google Earth reads them so; the format wants an element for each, and GDAL reads one."""
+    holes = "".join(
+        f"<LinearRing><coordinates>{x},45.1 {x + 0.1},45.1 {x + 0.1},45.2 {x},45.2 {x},45.1"
+        "</coordinates></LinearRing>\n"
+        for x in (9.1, 9.3, 9.5)
+    )
+    outer = "<LinearRing><coordinates>9,45 10,45 10,46 9,46 9,45</coordinates></LinearRing>"
+    place = (
+        "<Placemark><name>a</name><Polygon>"
+        f"<outerBoundaryIs>{outer}</outerBoundaryIs>"
+        f"<innerBoundaryIs>{holes}</innerBoundaryIs></Polygon></Placemark>"
+    )
+    path = written(tmp_path / f"a{suffix}", place + SITE)
+    if prefix and suffix == ".kml":
+        text = path.read_text().replace("</", "<//").replace("<", f"<{prefix}")
+        text = text.replace(f"<{prefix}//", f"</{prefix}").replace(f"<{prefix}?", "<?")
+        path.write_text(text.replace("xmlns=", "xmlns:kml="))
+    shapes = read_table(str(path)).geometry
+    assert shapes.area.tolist() == pytest.approx([1 - 3 * 0.01, 0.0001])
+    assert shapely.contains_xy(shapes[0], [9.15, 9.35, 9.55, 9.7], 45.15).tolist() == [
+        *(False, False, False),
+        True,
+    ]

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import shapely
 import torch
+from in_process import Owl
 from rasterio.transform import from_origin
 from rasters import ORIGIN, coordinates, write_raster
 from scene_windows import pool_at
@@ -24,6 +25,7 @@ from owl_geo.acquisition.relevance import learn_relevance
 from owl_geo.concepts.encoding import encode
 from owl_geo.disk import atomic
 from owl_geo.errors import ConfigError, LayerError, RunError, SourceError
+from owl_geo.evaluation.simulate import simulate
 from owl_geo.measures.audit import Outlook
 from owl_geo.settings.truth import EvaluationSettings
 from owl_geo.truth.held_out import Before, hold_out_more
@@ -296,6 +298,20 @@ def test_truth_and_held_out_blocks_of_old_scenes_stay(folder: Path) -> None:
     assert again is not None
     pd.testing.assert_frame_equal(again, grown)
     assert Run(folder / "r").index.parts == (128, 192)
+
+
+def test_a_search_that_has_finished_is_said_to_be_that(folder: Path, owl: Owl) -> None:
+    truth = {"path": str(folder / "land.gpkg"), "column": "use", "values": {"present": ["wood"]}}
+    loop = {"initial": 10, "rounds": 1, "batch_size": 10}
+    run = init(folder / "r", settings(folder, "a", oracle=truth, loop=loop)).run
+    commands = (
+        ("init", run.path, "--update"),
+        ("add", run.path, "--scene", tile(folder, "b")),
+    )
+    assert owl(*commands[0]).out.endswith(f"Next: owl-geo run {run.path}\n")
+    simulate(run)
+    for words in commands:
+        assert owl(*words).out.endswith("Next: nothing, the search has finished\n")
 
 
 @pytest.mark.parametrize("split", ["blocks", "random"])

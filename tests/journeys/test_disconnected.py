@@ -165,7 +165,7 @@ def test_a_scene_in_a_folder_that_may_not_be_read_is_not_passed_over(
     disconnect(tmp_path / "west", monkeypatch, errno.EACCES)
     done = owl("init", tmp_path / "run", *options)
     assert done.code == 0
-    assert f"cannot read {tmp_path / 'west'}: Permission denied; scenes in it" in done.err
+    assert f"{tmp_path / 'west'} cannot be read (Permission denied), so scenes" in done.err
     assert [scene.name for scene in Run(tmp_path / "run").settings.source.scenes] == ["east"]
 
 

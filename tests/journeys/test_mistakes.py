@@ -92,6 +92,8 @@ SEVEN = "it has 0, 1, 2, 3, 4, 5, 6"
         (f"{INIT} --stride x", ["`owl-geo init --help-all`"]),
         (f"{INIT} --patch-size 10m", ["`owl-geo init --help`"]),
         (f"{STRATA} --oracle-values 1=present,2", ["VALUE=NAME, and '2' none", "--help-all`"]),
+        (f"{STRATA} --oracle-values 1=present,=absent", ["'absent' no value before the ="]),
+        (f"{STRATA} --oracle-values 1=present,1=absent", ["'1' means both 'present' and 'absent'"]),
     ],
 )
 def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
@@ -176,7 +178,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("ingest Run/rounds/000/batch.gpkg Run", ["did you mean 'Run'"]),
         ("ingest Run Run/rounds/000", ["is a folder; name the batch GeoPackage in it"]),
         ("ingest Run Run/rounds/000/bach.gpkg", ["did you mean 'batch.gpkg'?"]),
-        ("ingest Run scene.tif", ["is a TIFF image", "`owl-geo query` printed"]),
+        ("ingest Run scene.tif", ["is a TIFF image", "`owl-geo query Run` printed"]),
         ("ingest Run truth.gpkg", ["no layer 'batch'", "owl-geo labels import"]),
         ("predict Run", ["no answer to learn from yet", "`owl-geo status Run` says which"]),
         (f"init {300 * 'x'} --scene scene.tif", ["File name too long; choose another path"]),

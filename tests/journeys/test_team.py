@@ -95,7 +95,7 @@ def test_what_is_asked_again_goes_to_somebody_else_or_to_all() -> None:
 
 def test_a_file_for_each_annotator(tmp_path: Path) -> None:
     run = team(tmp_path / "run")
-    done = owl("query", run.path, "--annotators", "ana,ben", "--overlap", "0.2", "-q")
+    done = owl("query", run.path, "--annotators", "ana, ben", "--overlap", "0.2", "-q")
     assert done.exit_code == 0, done.output
     paths = [Path(line) for line in done.output.splitlines()]
     folder = run.path / "rounds" / "000"
@@ -169,7 +169,7 @@ def test_going_on_without_those_who_have_not_answered(tmp_path: Path) -> None:
 
 def test_what_is_no_team(tmp_path: Path) -> None:
     run = team(tmp_path / "run")
-    for names in ("ana,ANA", "ana,", " ana", "ana,b\nen", "consensus,ana"):
+    for names in ("ana,ANA", "ana,", " ", "ana,b\nen", "consensus,ana"):
         done = owl("query", run.path, "--annotators", names)
         assert done.exit_code == 1
         assert "--annotators" in done.output or "\n" in names

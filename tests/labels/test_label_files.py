@@ -225,7 +225,7 @@ def test_files_of_another_kind(run: Run, tmp_path: Path) -> None:
         (tmp_path, "is a folder; name the file in it"),
         (latin, "invalid start byte; save it as CSV in UTF-8"),
         (text, "a text file, not a GeoPackage"),
-        (batch, "no layer 'labels'; it has batch; use `owl-geo ingest` for a batch"),
+        (batch, f"no layer 'labels'; it has batch; read a batch with `owl-geo ingest {run.path} "),
     ):
         done = owl("labels", "import", run.path, path)
         assert done.exit_code == 1 and says in done.output, done.output

@@ -73,7 +73,7 @@ def test_a_team_from_nothing_to_the_second_batch(
     assert early.code == 1
     assert early.err == (
         f"error: the label store {empty.url} does not know this run, "
-        f"{Run(path).settings.run_id}; run `owl-geo store init RUN`\n"
+        f"{Run(path).settings.run_id}; run `owl-geo store init {path}`\n"
     )
     run_id = Run(path).settings.run_id
     assert owl("store", "init", path).out.startswith(f"{empty.url} has run {run_id}\n")

@@ -555,5 +555,7 @@ def test_a_store_can_be_made_again_and_keeps_what_it_has(
 def test_a_store_of_a_newer_layout_is_left_alone(server: Server, team: Database) -> None:
     with server.connect(database_name(team)) as keeper:
         keeper.execute("UPDATE owl_geo.version SET layout = 2")
-    with pytest.raises(RunError, match="made by a newer owl-geo"):
-        set_up(team)
+    labels = PostGISLabels(team, "a0b1c2d3", "EPSG:32631")
+    for use in (lambda: set_up(team), labels.check_ready, labels.history, labels.count):
+        with pytest.raises(RunError, match="made by a newer owl-geo"):
+            use()

@@ -42,7 +42,7 @@ def test_a_store_that_only_keeps_answers(tmp_path: Path, owl: Owl) -> None:
 
     no_layers = (
         "the label store memory://desk has no layers to label in; label the batch's file, then "
-        "read it with `owl-geo ingest`"
+        f"read it with `owl-geo ingest {path} BATCH`"
     )
     assert refused(owl("query", path, "--to-store")) == no_layers
     assert Run(path).rounds() == []  # before the work, not after it
@@ -54,7 +54,7 @@ def test_a_store_that_only_keeps_answers(tmp_path: Path, owl: Owl) -> None:
         name, *further = words
         assert refused(owl("store", name, path, *further)) == (
             "the label store memory://desk has nothing to set up or administer; go on with "
-            "`owl-geo query`"
+            f"`owl-geo query {path}`"
         )
 
     first, second, *_ = Run(path).rounds()[0].patch_ids

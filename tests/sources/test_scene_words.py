@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rasters import coordinates, write_raster
+from unreadable import forbid
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import SceneSettings
@@ -35,6 +36,16 @@ def pairs(found: FoundScenes, folder: Path) -> list[tuple[str, str]]:
 
 
 # --- words ----------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_a_pattern_cannot_look_into_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    touch(tmp_path, "a/1.tif", "b/2.tif")
+    forbid(tmp_path / "b", monkeypatch)
+    assert pairs(find_scenes([str(tmp_path / "*/*.tif")]), tmp_path) == [("1", "a/1.tif")]
+    told = f"{tmp_path / 'b'} cannot be read (Permission denied), so scenes in it are left out"
+    assert told in caplog.text
 
 
 def test_a_pattern_takes_rasters_in_order_and_no_sidecars(tmp_path: Path) -> None:

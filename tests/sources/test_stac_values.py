@@ -305,3 +305,41 @@ def test_scenes_that_join_an_older_run_are_read_as_its_own(
     scaled = old.model_copy(update={"scale": (0.0001,)})
     plain = old.model_copy(update={"names": None})
     assert _in_units_of([scaled], [new]) == _in_units_of([plain], [new]) == (new,)
+
+
+def _with_bands(folder: Path, dtype: str, *stated: dict[str, Any]) -> GeoTiffSource:
+    assets = {}
+    for name, said in zip(("red", "nir"), stated, strict=True):
+        write_raster(folder / f"{name}.tif", np.ones((1, 32, 32), dtype))
+        assets[name] = {
+            "href": f"{name}.tif",
+            "type": "image/tiff; application=geotiff",
+            "roles": ["data"],
+            "eo:bands": [{"name": name, "common_name": name}],
+            **said,
+        }
+    path = folder / "item.json"
+    item = {"type": "Feature", "id": "s", "assets": assets, "properties": {}}
+    path.write_text(json.dumps(item), encoding="utf-8")
+    return GeoTiffSource(find_scenes([str(path)]).scenes, patch_size=8)
+
+
+def test_a_scale_of_some_bands_alone_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scale = {"raster:bands": [{"scale": 0.0001}]}
+    for stated in ([scale, scale], [{}, {}]):
+        _with_bands(tmp_path, "uint16", *stated).check_bands()
+    assert not caplog.text
+    _with_bands(tmp_path, "uint16", scale, {}).check_bands()
+    assert "scene 's': pixels of red are scaled, and those of nir are not" in caplog.text
+
+
+def test_a_scale_for_integers_on_floats_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scale = {"raster:bands": [{"scale": 0.0001, "data_type": "uint16"}]}
+    _with_bands(tmp_path, "float32", {}, {}).check_bands()
+    assert not caplog.text
+    _with_bands(tmp_path, "float32", scale, scale).check_bands()
+    assert "pixels of red, nir are floating-point numbers and multiplied by 0.0001" in caplog.text

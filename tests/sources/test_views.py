@@ -353,6 +353,7 @@ def test_words_name_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ("a.tif", "does not name a view; write NAME=PATH"),
         ("=a.tif", "does not name a view"),
         ("old=", "does not name a view"),
+        ("old=,", "does not name a view"),
         ("old=*.png", "view 'old': no scene matches"),
     ):
         with pytest.raises(SourceError, match=reason):

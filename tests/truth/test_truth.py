@@ -479,3 +479,16 @@ def test_metrics_as_json_and_csv() -> None:
     ]
     assert row.to_json()["test_auc"] is None
     assert to_csv([RoundMetrics.from_json(row.to_json())]) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"present": ["mine"], "absent": ["mine"]}, "'mine' is among the values of two classes"),
+        ({"present": ["mine", " "]}, r"oracle\.values\.present has an empty value"),
+    ],
+)
+def test_values_that_mean_nothing_or_two_things(tmp_path, values: dict, said: str) -> None:
+    path = layer(tmp_path / "t.gpkg", [square(0, 0, 8, 8)], kind=["mine"])
+    with pytest.raises(ConfigError, match=said):
+        labels({"path": path, "column": "kind", "values": values})

@@ -161,3 +161,43 @@ def test_names_that_differ_in_case_or_spaces_are_told_once(
     assert "differ in nothing" not in caplog.text
     import_answers(run, sites, annotator="BO")
     assert f"{sites}: the annotators 'BO' and 'bo' differ" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["b.shp", "b.geojson", "b.fgb", "mine.gpkg"])
+def test_a_batch_that_a_gis_saved_in_another_format(run: Run, tmp_path: Path, name: str) -> None:
+    """A Shapefile cuts ``labelled_at`` to ten letters; rows move, and so does the CRS."""
+    batch = run.batch_path(query(run).number)
+    rows = gpd.read_file(batch, layer="batch")
+    labels = ["present", "absent", None] + ["unsure"] * (len(rows) - 3)
+    time = "2026-01-31T12:00:00Z"
+    rows = rows.assign(label=labels, annotator="ana", labelled_at=time)
+    rows.loc[2, "labelled_at"] = None
+    saved = tmp_path / name
+    rows.iloc[::-1].to_crs(4326).to_file(saved)
+    done = import_answers(run, saved, annotator="ben")
+    n = len(rows)
+    assert (done.new, done.unanswered, done.elsewhere) == (n - 1, 1, 0)
+    history = run.labels.history().set_index("patch_id")
+    said = dict(zip(rows["patch_id"], labels, strict=True))
+    assert history["label"].to_dict() == {k: v for k, v in said.items() if v is not None}
+    assert {*history["annotator"]} == {"ana"} and {*history["labelled_at"]} == {time}
+    assert {*history["batch_id"]} == {rows["batch_id"][0]}
+    assert import_answers(run, saved, annotator="ben").new == 0
+
+
+@pytest.mark.parametrize("given", [{"column": "label"}, {"label": "present"}])
+def test_options_take_a_saved_batch_for_sites(run: Run, tmp_path: Path, given: dict) -> None:
+    batch = gpd.read_file(run.batch_path(query(run).number), layer="batch")
+    batch.assign(label="present", annotator="ana").to_file(tmp_path / "b.shp")
+    done = import_answers(run, tmp_path / "b.shp", annotator="ben", **given)
+    assert done.placed is not None and {*run.labels.history()["annotator"]} == {"ben"}
+
+
+def test_a_batch_with_only_some_of_its_columns(run: Run, tmp_path: Path) -> None:
+    """It is no batch any more, and as a table it has all that it needs."""
+    rows = gpd.read_file(run.batch_path(query(run).number), layer="batch").assign(label="absent")
+    saved = tmp_path / "some.gpkg"
+    rows[["patch_id", "label", "geometry"]].to_file(saved, layer="batch")
+    with pytest.raises(BatchError, match=r"no column 'annotator'.*`owl-geo labels import RUN .*`"):
+        ingest(run, [saved], annotator="ana")
+    assert import_answers(run, saved, annotator="ana").counts == {"absent": len(rows)}

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from owl_geo.disk.listing import files_below, matching
+from owl_geo.disk.listing import files_below, passed_over
 from owl_geo.disk.presence import exists, is_dir, is_file
 from owl_geo.errors import SourceError, no_access
 from owl_geo.settings.paths import absolute
@@ -213,11 +213,11 @@ def _of_word(word: str) -> Sequence[Path | str]:
     if is_file(path) and path.suffix.lower() == ARRAY:
         return [absolute(path)]
     if glob.has_magic(word) and not exists(path):
-        matches, refused = matching(str(path))
-        if refused:
-            fault = no_access(refused[0].filename, refused[0])
+        for unread, error in passed_over(str(path)):
+            fault = no_access(unread, error)
             raise SourceError(fault.what, remedy=fault.remedy)
-        return _some([absolute(Path(match)) for match in matches if is_tile(Path(match))], word)
+        matches = map(Path, sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207 - ** and absolute
+        return _some([absolute(match) for match in matches if is_tile(match)], word)
     return [word]
 
 

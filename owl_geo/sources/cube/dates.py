@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from owl_geo.types import AnyArray, BoolArray
+from owl_geo.types import LARGEST, AnyArray, BoolArray
 
 # Of a median: what is sorted at once, so that it stays in the processor's cache.
 _SORT_BYTES = 2**20
@@ -15,9 +15,10 @@ _SORT_BYTES = 2**20
 def over_dates(rule: str, slabs: Iterable[AnyArray]) -> AnyArray:
     """Return one image ``(bands, height, width)`` of dates given as slabs ``(dates, bands, h, w)``.
 
-    Dates whose value is not finite do not count; a pixel without any is not-a-number. ``median``
-    needs all dates in one slab; ``first`` and ``last`` take the first in the order given, and no
-    further slab than they need. Integers stay integers where the rule makes none of its own.
+    Dates whose value is not finite, or beyond ``LARGEST``, do not count; a pixel without any is
+    not-a-number. ``median`` needs all dates in one slab; ``first`` and ``last`` take the first in
+    the order given, and no further slab than they need. Integers stay integers where the rule makes
+    none of its own.
     """
     finite = (_finite(slab) for slab in slabs)
     if rule == "median":
@@ -37,7 +38,7 @@ def over_dates(rule: str, slabs: Iterable[AnyArray]) -> AnyArray:
 
 
 def any_date(slabs: Iterable[AnyArray]) -> BoolArray:
-    """Return where each band has a finite value on some date, ``(bands, height, width)``."""
+    """Return where each band has a value on some date, ``(bands, height, width)``."""
     seen: BoolArray | None = None
     for slab in slabs:
         good: BoolArray = np.any(~np.isnan(_finite(slab)), axis=0)
@@ -49,11 +50,11 @@ def any_date(slabs: Iterable[AnyArray]) -> BoolArray:
 
 
 def _finite(values: AnyArray) -> AnyArray:
-    """Make not-a-number of what is infinite as float32; the array given is left as it is."""
+    """Make not-a-number of what is beyond ``LARGEST``; the array given is left as it is."""
     if not np.issubdtype(values.dtype, np.inexact):
         return values
-    with np.errstate(over="ignore"):
-        bad = np.isinf(values.astype(np.float32, copy=False))
+    with np.errstate(over="ignore", invalid="ignore"):
+        bad = np.abs(values) > LARGEST
     if not bad.any():
         return values
     marked: AnyArray = np.where(bad, np.nan, values)

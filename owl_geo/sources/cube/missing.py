@@ -135,17 +135,26 @@ def _never_written(variable: xr.Variable) -> dict[str, Any]:
 def _attributes(variable: xr.Variable) -> Mapping[str, Any]:
     """Return attributes, names of missing values in small letters; xarray decoded the other ones.
 
-    As text, it leaves CF's own undecoded.
+    As text, it leaves CF's own undecoded, and as a number that pixels can only hold rounded.
     """
     more = variable.attrs.get(_EOPF)
     attributes = {**(more if isinstance(more, Mapping) else {}), **variable.attrs}
     plain = {
         name: value for key, value in attributes.items() if (name := str(key).casefold()) in _NODATA
     }
-    text = variable.encoding.get("missing_value")
-    if isinstance(text, str):
-        plain.setdefault("missing_value", text)
+    value = variable.encoding.get("missing_value")
+    if isinstance(value, str) or _is_rounded(value, variable):
+        plain.setdefault("missing_value", value)
     return {**plain, **attributes}
+
+
+def _is_rounded(value: Any, variable: xr.Variable) -> bool:
+    """Return whether a number is of more digits than the pixels, as -9999.9 among float32."""
+    stored = np.dtype(variable.encoding.get("dtype", variable.dtype))
+    if stored.kind != "f":
+        return False
+    with np.errstate(over="ignore"):
+        return any(float(stored.type(number)) != number for number in numbers_in(value))
 
 
 def _as_unsigned(attributes: Mapping[str, Any], variable: xr.Variable) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import struct
@@ -20,8 +21,11 @@ from owl_geo.disk.presence import check_exists, exists, is_dir
 from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.paths import is_local, path_at
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, holds_arrays
+from owl_geo.sources.cube.consolidated import differing
 from owl_geo.sources.cube.inherited import grid_mappings, groups_above, with_inherited
 from owl_geo.sources.cube.paths import file_and_group, name_of_path
+
+_log = logging.getLogger("owl_geo")
 
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
 UNREADABLE = (
@@ -154,7 +158,7 @@ def _open(path: str, **decoding: Any) -> xr.Dataset:
             # of metadata that is not consolidated, and of grid mappings that are named and missing
             warnings.simplefilter("ignore")
             if _is_zip(file) or _is_zarr(file):
-                return _open_zarr(_zip(file) if _is_zip(file) else file, group, decoding)
+                return _open_zarr(file, _zip(file) if _is_zip(file) else file, group, decoding)
             return xr.open_dataset(file, engine=_engine(file), group=group, **decoding)
     except UNREADABLE as error:
         if local and _is_array(path):
@@ -208,11 +212,23 @@ def _engine_of(path: str) -> str:
     return "zarr" if _is_zip(path) or _is_zarr(path) else _engine(path)
 
 
-def _open_zarr(store: Any, group: str | None, decoding: Mapping[str, Any]) -> xr.Dataset:
-    """Open a store; one without consolidated metadata lists its arrays in any order, so by name."""
+def _open_zarr(path: str, store: Any, group: str | None, decoding: Mapping[str, Any]) -> xr.Dataset:
+    """Open a store; one without consolidated metadata lists its arrays in any order, so by name.
+
+    Where an array says something else of itself than the consolidated metadata, it counts.
+    """
     options: dict[str, Any] = {**decoding, "engine": "zarr", "group": group}
+    older = differing(path, group) if is_local(path) else []
+    if older:
+        _log.warning(
+            "%s: its consolidated metadata are older than those of its arrays (%s), which count; "
+            "zarr.consolidate_metadata(STORE) brings them up to date",
+            *(path, ", ".join(older)),
+        )
     try:
-        return xr.open_dataset(store, consolidated=True, **options)
+        if not older:
+            return xr.open_dataset(store, consolidated=True, **options)
+        dataset = xr.open_dataset(store, consolidated=False, **options)
     except (KeyError, ValueError):
         dataset = xr.open_dataset(store, consolidated=False, **options)
     coordinates = list(dataset.coords)

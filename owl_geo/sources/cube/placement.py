@@ -35,7 +35,7 @@ from owl_geo.sources.cube.transforms import (
     stated_transform,
 )
 from owl_geo.sources.stated_crs import stated_crs
-from owl_geo.types import SceneGrid
+from owl_geo.types import AnyArray, SceneGrid
 from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
@@ -245,12 +245,23 @@ def _spacing(
             remedy="resample the cube to a regular grid first",
         )
     units = _units(coordinate)
-    if units in _RADIANS:
+    if units in _RADIANS or (not units and _are_scan_angles(values, crs)):
         raise SourceError(
-            f"{where}: the coordinates along {dim} are angles in {units}",
+            f"{where}: the coordinates along {dim} are angles in {units or 'radians'}",
             remedy="resample the cube to a map projection first",
         )
     return scale * step, scale * (float(values[0]) - step / 2)
+
+
+def _are_scan_angles(values: AnyArray, crs: CRS) -> bool:
+    """Return whether coordinates of what a geostationary satellite sees are angles, as CF has them.
+
+    The Earth is 0.3 radians wide from there, and in metres no pixel is within one of the middle
+    without its neighbours lying far beyond.
+    """
+    operation = crs.coordinate_operation
+    is_geostationary = operation is not None and "geostationary" in operation.method_name.casefold()
+    return is_geostationary and bool(np.abs(values).max() < 1)
 
 
 def _western(step: float, edge: float, width: int) -> float:

@@ -15,6 +15,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from owl_geo.errors import SceneError, SourceError, check_list
+from owl_geo.ground.raster_view import may_divide
 from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.sources import CubeSettings
 from owl_geo.sources import chunked
@@ -25,6 +26,7 @@ from owl_geo.sources.cube.acquired import cube_date
 from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube
 from owl_geo.sources.cube.groups import Group, chosen_bands
+from owl_geo.sources.cube.missing import number_in
 from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, path_or_cube, reason
 from owl_geo.sources.cube.scales import scaled
 from owl_geo.sources.quantization import NODATA, dequantized
@@ -166,7 +168,11 @@ class CubeSource(TiledSource["CubeScene"]):
         return super().__reduce__()
 
     def check_bands(self, truth: str | None = None) -> None:
-        """Warn of variables that are left out: flags, masks, and what lies on another grid."""
+        """Warn of variables that are left out: flags, masks, and what lies on another grid.
+
+        And of scales that were probably meant to be divided by.
+        """
+        self._warn_of_large_scales()
         for names, one, many in (
             (self._flags, "holds flags", "hold flags"),
             (self._quality, "is named like a mask", "are named like masks"),
@@ -181,6 +187,18 @@ class CubeSource(TiledSource["CubeScene"]):
                     many if several else one,
                     "are not bands" if several else "is not a band",
                     *(("them", "them") if several else ("it", "it")),
+                )
+
+    def _warn_of_large_scales(self) -> None:
+        (scene,) = self._tiled.values()
+        for variable in dict.fromkeys(group.variable for group in scene.groups):
+            encoding = self._file.dataset[variable].encoding
+            scale = number_in(encoding.get("scale_factor"), 1.0)
+            if may_divide(scale, str(np.dtype(encoding.get("dtype", "float32")))):
+                _log.warning(
+                    "cube %r: pixels of %s are multiplied by %g, as its scale_factor says; if they "
+                    "are to be divided by it, correct the attribute to %g",
+                    *(scene.name, variable, scale, 1 / scale),
                 )
 
     def close(self) -> None:

@@ -16,7 +16,12 @@ from owl_geo.sources.palettes import warn_of_palettes
 from owl_geo.sources.same_bands import warn_of_order, warn_of_other_words, warn_of_products
 from owl_geo.sources.scene_masks import check_mask
 from owl_geo.sources.scenes import Scene, open_scenes
-from owl_geo.sources.units import warn_of_large_scales, warn_of_mixed_units
+from owl_geo.sources.units import (
+    warn_of_large_scales,
+    warn_of_mixed_units,
+    warn_of_netcdf,
+    warn_of_scales,
+)
 from owl_geo.types import EMBEDDING, BandOrigin, BandStatistics
 
 
@@ -85,6 +90,8 @@ def check_views(views: Sequence[View]) -> None:
             check_mask(scene)
             warn_of_palettes(scene.name, scene.bands)
             warn_of_large_scales(scene.name, scene.bands)
+            warn_of_scales(scene.name, scene.bands)
+            warn_of_netcdf(scene.name, scene.bands)
         check_editions([(scene.name, scene.bands) for scene in view.scenes])
         warn_of_lost_names((scene.name, scene.bands) for scene in view.scenes)
         warn_of_order((scene.name, scene.bands) for scene in view.scenes)

@@ -88,7 +88,7 @@ def named_views(words: Sequence[str]) -> dict[str, Any]:
     for word in words:
         name, sign, text = word.partition("=")
         name = name.strip()
-        if not sign or not name or not text.strip():
+        if not sign or not name or not text.strip(" ,"):
             raise SourceError(
                 f"{word!r} does not name a view",
                 remedy="write NAME=PATH, for example before=2019.tif",

@@ -12,7 +12,7 @@ from owl_geo.disk.presence import absence, exists, is_dir
 from owl_geo.errors import no_access
 from owl_geo.verbs.doctor.findings import Check, Finding, State
 from owl_geo.verbs.doctor.installation import check_folder
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -81,7 +81,7 @@ def _index(run: Run) -> Iterator[Finding]:
 
     patches, bands = len(run.patches), in_short(run.index.statistics.bands)
     if run.settings.oracle is not None and run.truth is not None and len(run.truth) != patches:
-        update = f"run owl-geo init {run.path} --update"
+        update = f"run owl-geo init {as_typed(run.called)} --update"
         yield Finding(
             "problem",
             f"truth.parquet has {counted(len(run.truth), 'row')}, not {patches:,}",
@@ -104,7 +104,7 @@ def _scenes(run: Run) -> Iterator[Finding]:
         yield Finding(
             "problem",
             f"{which} has changed since the run was made",
-            f"restore it, or run owl-geo init {run.path} --update",
+            f"restore it, or run owl-geo init {as_typed(run.called)} --update",
         )
     if not missing and not run.scenes.changed:
         bands = run.source.bands  # opens every header
@@ -129,7 +129,7 @@ def _layers(run: Run) -> Iterator[Finding]:
         yield Finding(
             "note",
             f"{fault.what}; its concepts are kept in the run",
-            "put it back before `owl-geo init --update` or `owl-geo add`",
+            f"put it back before owl-geo init {as_typed(run.called)} --update or owl-geo add",
         )
     if files and not missing:
         yield Finding("ok", f"all layers, rasters and truth are present: {len(files):,}")

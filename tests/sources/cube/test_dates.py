@@ -104,3 +104,13 @@ def test_where_a_pixel_has_a_value_on_any_date() -> None:
     values = np.array([[[[NAN, 1, NAN, np.inf]]], [[[NAN, NAN, 2, NAN]]]], dtype=np.float32)
     assert any_date([values[:1], values[1:]]).tolist() == [[[False, True, True, False]]]
     assert any_date([values]).tolist() == [[[False, True, True, False]]]
+
+
+@pytest.mark.parametrize("rule", ["median", "mean", "min", "max", "first", "last"])
+def test_values_beyond_all_measures_do_not_count(rule: str) -> None:
+    """They stand for none, as in rasters, though no attribute says so."""
+    values = np.array([1e20, 7, 9, -3e30, 11], dtype=np.float32)[:, None, None, None]
+    right = {"median": 9, "mean": 9, "min": 7, "max": 11, "first": 7, "last": 11}
+    wanted = values[::-1] if rule == "last" else values
+    assert over_dates(rule, slabs(wanted, rule, 2)).tolist() == [[[right[rule]]]]
+    assert any_date([values[:1], values[1:2]]).all() and not any_date([values[:1]]).any()

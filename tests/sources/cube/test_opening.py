@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from shutil import make_archive
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from cubes import cube, write_zarr
 
 from owl_geo.errors import SourceError
@@ -115,3 +117,97 @@ def test_a_cube_opens_again_after_it_was_closed(tmp_path: Path) -> None:
     file.close()
     assert file.dataset is not first
     assert file.dataset.sizes == first.sizes
+
+
+def _dated(value: float, day: str) -> xr.Dataset:
+    plane = np.full((1, 32, 32), value, dtype=np.float32)
+    return cube(plane, bands=("B2",)).to_dataset(dim="band").expand_dims(time=[np.datetime64(day)])
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_arrays_say_counts_where_consolidated_metadata_are_older(
+    version: int, packed: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = tmp_path / "c.zarr"
+    _dated(7, "2021-05-01").to_zarr(store, zarr_format=version, consolidated=True)
+    root = store / ("zarr.json" if version == 3 else ".zmetadata")
+    old = root.read_bytes()
+    path = str(store)
+
+    def read(**options: Any) -> tuple[list[str], list[float]]:
+        where = make_archive(str(store), "zip", store) if packed else path
+        source = CubeSource(where, patch_size=32, **options)
+        values = source.read(list(source.index["patch_id"]))[0, :, 0, 0].tolist()
+        source.close()
+        return list(source.bands), values
+
+    assert read() == (["B2"], [7]) and not caplog.text
+    _dated(9, "2021-05-06").to_zarr(store, append_dim="time", consolidated=False)
+    root.write_bytes(old)
+    assert read(time="last") == (["B2"], [9])
+    assert "its consolidated metadata are older than those of its arrays (B2, time)" in caplog.text
+    caplog.clear()
+    later = _dated(3, "2021-05-01").rename(B2="B3").drop_vars("time").isel(time=[0, 0])
+    later.to_zarr(store, mode="a", consolidated=False)
+    if version == 3:
+        root.write_bytes(old)
+    assert read(time="last") == (["B2", "B3"], [9, 3])
+    assert "(B2, B3, time), which count" in caplog.text
+    zarr.consolidate_metadata(store)
+    caplog.clear()
+    assert read(time="last") == (["B2", "B3"], [9, 3]) and not caplog.text
+
+
+def test_a_scale_that_was_corrected_in_an_array_counts(tmp_path: Path) -> None:
+    store = tmp_path / "c.zarr"
+    dataset = _dated(7, "2021-05-01").astype(np.int16)
+    dataset["B2"].encoding = {"scale_factor": 1.0}
+    dataset.to_zarr(store, zarr_format=2, consolidated=True)
+    attributes = store / "B2" / ".zattrs"
+    attributes.write_text(
+        attributes.read_text().replace('"scale_factor": 1.0', '"scale_factor": 0.5')
+    )
+    source = CubeSource(str(store), patch_size=32)
+    assert set(source.read(list(source.index["patch_id"])).flat) == {3.5}
+
+
+def test_angles_of_a_geostationary_satellite_are_refused_without_units(tmp_path: Path) -> None:
+    grid = {
+        "grid_mapping_name": "geostationary",
+        "perspective_point_height": 35786023.0,
+        "longitude_of_projection_origin": -75.0,
+        "latitude_of_projection_origin": 0.0,
+        "semi_major_axis": 6378137.0,
+        "semi_minor_axis": 6356752.31414,
+        "sweep_angle_axis": "x",
+    }
+    angles = 5.6e-5 * np.arange(32)
+    dataset = xr.Dataset(
+        {
+            "CMI": (("y", "x"), np.ones((32, 32), np.float32), {"grid_mapping": "p"}),
+            "p": ((), 0, grid),
+        },
+        coords={
+            "x": ("x", angles - 0.05, {"standard_name": "projection_x_coordinate"}),
+            "y": ("y", 0.1 - angles, {"standard_name": "projection_y_coordinate"}),
+        },
+    )
+    with pytest.raises(
+        SourceError, match="the coordinates along x are angles in radians; resample"
+    ):
+        CubeSource(dataset)
+    height = grid["perspective_point_height"]
+    metres = dataset.assign_coords(x=dataset.x * height, y=dataset.y * height)
+    (placed,) = CubeSource(metres, patch_size=16).grids.values()
+    assert placed.transform[2] == pytest.approx((-0.05 - 2.8e-5) * height)
+
+
+def test_a_scale_that_pixels_are_to_be_divided_by_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = _dated(7, "2021-05-01").astype(np.int16)
+    dataset["B2"].attrs["scale_factor"] = 10_000.0
+    dataset.to_netcdf(tmp_path / "c.nc", engine="h5netcdf")
+    CubeSource(str(tmp_path / "c.nc"), patch_size=16).check_bands()
+    assert "pixels of B2 are multiplied by 10000, as its scale_factor says" in caplog.text
