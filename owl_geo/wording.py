@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess  # nosec B404 # only its quoting for Windows
 import sys
 from pathlib import PurePath
 
+_COMMAND = re.compile(r"`owl-geo [^`]*`")
+_RUN = re.compile(r"(?<!\S)RUN\b")
 _ES = ("ch", "s", "x")  # nouns with such an ending take another syllable: batches, classes
 
 
@@ -45,3 +48,12 @@ def as_typed(path: PurePath | str) -> str:
     if sys.platform == "win32":
         return subprocess.list2cmdline([str(path)])
     return shlex.quote(str(path))
+
+
+def with_run(text: str, run: PurePath | str) -> str:
+    """Return an error with a run's path in the commands that it names: `owl-geo query RUN`.
+
+    What raises it may not know the run's folder, or how it was typed.
+    """
+    path = as_typed(run)
+    return _COMMAND.sub(lambda found: _RUN.sub(lambda _: path, found[0]), text)

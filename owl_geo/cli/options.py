@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from click.shell_completion import CompletionItem
 from owl_geo.cli.logs import JSON_FLAG, QUICK, end, lines, show_log
 from owl_geo.errors import ConfigError, OwlError
 from owl_geo.settings.paths import on_this_machine
-from owl_geo.wording import as_typed
+from owl_geo.wording import with_run
 
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
@@ -29,9 +28,6 @@ else:
     _Choice = click.Choice  # not generic in older versions of click
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_COMMAND = re.compile(r"`owl-geo [^`]*`")
-_RUN = re.compile(r"(?<!\S)RUN\b")
 
 _VERBOSITY = "owl_geo.verbosity"
 _DEBUG = "owl_geo.debug"
@@ -149,18 +145,9 @@ class Command(click.Command):
         except OwlError as error:
             if ctx.meta.get(_DEBUG):
                 raise
-            raise click.ClickException(_with_run(str(error), ctx.params.get("run_path"))) from error
-
-
-def _with_run(text: str, run: Path | None) -> str:
-    """Return an error with the run's path in the commands that it names: `owl-geo query RUN`.
-
-    What raises it may not know the run's folder, or how it was typed.
-    """
-    if run is None:
-        return text
-    path = as_typed(run)
-    return _COMMAND.sub(lambda found: _RUN.sub(lambda _: path, found[0]), text)
+            run = ctx.params.get("run_path")
+            line = str(error) if run is None else with_run(str(error), run)
+            raise click.ClickException(line) from error
 
 
 def _help_all(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:

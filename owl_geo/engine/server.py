@@ -17,8 +17,9 @@ from typing import Any
 from owl_geo.engine import messages
 from owl_geo.engine.messages import BadCall, Call, RpcError, notification
 from owl_geo.engine.methods import Describe, Method, Methods
-from owl_geo.engine.params import CancelParams, NoParams, checked
+from owl_geo.engine.params import CancelParams, NoParams, OfRun, Params, checked
 from owl_geo.errors import BusyError, OwlError, suggestion, system_error
+from owl_geo.wording import with_run
 from owl_geo.work.progress import Progress
 
 log = logging.getLogger("owl_geo")
@@ -188,7 +189,7 @@ class _Server:
         except _Cancelled as error:
             raise _was_cancelled() from error
         except OwlError as error:
-            raise _failed(error) from error
+            raise _failed(error, params) from error
         except Exception as error:
             self._methods.drop()  # it may be in no good state
             raise _broken(error) from error
@@ -249,11 +250,14 @@ def _was_cancelled() -> RpcError:
     return RpcError(messages.CANCELLED, "cancelled")
 
 
-def _failed(error: OwlError) -> RpcError:
+def _failed(error: OwlError, params: Params) -> RpcError:
     """Return the answer where the command would have printed its line."""
     code = messages.BUSY if isinstance(error, BusyError) else messages.FAILED
-    data = {"remedy": error.remedy, "kind": type(error).__name__}
-    return RpcError(code, " ".join(str(error).split()), data)
+    line, remedy = str(error), error.remedy
+    if isinstance(params, OfRun):
+        line, remedy = with_run(line, params.run), with_run(remedy, params.run)
+    data = {"remedy": remedy, "kind": type(error).__name__}
+    return RpcError(code, " ".join(line.split()), data)
 
 
 def _broken(error: Exception) -> RpcError:
