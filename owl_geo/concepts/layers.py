@@ -23,7 +23,7 @@ from owl_geo.ground import vector_files
 from owl_geo.ground.crs import leads_nowhere
 from owl_geo.ground.kml_files import n_images
 from owl_geo.ground.raster_files import check_is_file, is_raster
-from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
+from owl_geo.ground.vector import UNREADABLE, n_without_place, read_table, reason, repaired
 from owl_geo.settings.concepts import LayerSettings
 from owl_geo.settings.paths import is_local
 from owl_geo.wording import counted
@@ -102,8 +102,17 @@ def _load_table(
     read = set(field_of.values()) | ({_OTHER_TAGS} & set(fields) if without_field else set())
     crs = None if option is None else option.crs
     raw = _read(settings, layer, sorted(read), crs)
+    if not isinstance(raw, gpd.GeoDataFrame):
+        raise LayerError(
+            f"{_described(settings)} is a table without geometry", remedy="name another layer"
+        )
     if raw.empty:  # a table without rows does not show that its numbers are degrees
         raise LayerError(f"{_described(settings)} has no features", remedy=_EMPTY)
+    if n_without_place(raw) == len(raw):  # nor do rows without coordinates
+        raise LayerError(
+            f"{_described(settings)} has no geometry in its {counted(len(raw), 'feature')}",
+            remedy=_EMPTY,
+        )
     _check_crs(settings, raw.crs, option)
     table = {key: raw[field] for key, field in field_of.items()}
     if _OTHER_TAGS in raw:
@@ -111,7 +120,10 @@ def _load_table(
     features = gpd.GeoDataFrame(table, geometry=raw.geometry, crs=raw.crs)
     features = _repaired(features, _described(settings))
     if features.empty:
-        raise LayerError(f"{_described(settings)} has no features", remedy=_EMPTY)
+        raise LayerError(
+            f"{_described(settings)} has no valid geometry in its {counted(len(raw), 'feature')}",
+            remedy=_EMPTY,
+        )
     extent = Extent(features.crs, tuple(features.total_bounds.tolist()))
     return Layer(features, extent, fields)
 

@@ -84,7 +84,7 @@ def _read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
                 path,
             )
             return vector_files.read(path, on_invalid="ignore", **options)
-    if 0 < (count := _n_without_place(table)) < len(table):
+    if 0 < (count := n_without_place(table)) < len(table):
         _log.warning(
             "%s: %s of %s no geometry, left out",
             path,
@@ -94,7 +94,7 @@ def _read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
     return table
 
 
-def _n_without_place(table: gpd.GeoDataFrame) -> int:
+def n_without_place(table: gpd.GeoDataFrame) -> int:
     """Return how many features have no geometry, or an empty one; 0 where none can have one."""
     shapes = getattr(table, "geometry", None)
     if shapes is None:

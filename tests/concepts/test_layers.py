@@ -508,11 +508,37 @@ def test_a_table_in_an_archive_is_told_to_be_unpacked(tmp_path: Path) -> None:
         read(tmp_path / "a.zip")
 
 
+def test_features_without_a_place_are_not_said_to_be_missing(tmp_path: Path) -> None:
+    for name, crs in (("a.gpkg", "EPSG:32631"), ("b.geojson", "EPSG:4326"), ("c.shp", None)):
+        nowhere = gpd.GeoDataFrame({"a": ["x"] * 2}, geometry=[None, shapely.Polygon()], crs=crs)
+        pyogrio.write_dataframe(nowhere, tmp_path / name, geometry_type="Polygon")
+        with pytest.raises(LayerError, match=rf"{name} has no geometry in its 2 features; name"):
+            read(tmp_path / name)
+    infinite = write_layer(tmp_path / "d.gpkg", [shapely.Point(float("inf"), 1)])
+    with pytest.raises(LayerError, match="has no valid geometry in its 1 feature; name"):
+        read(infinite)
+
+
+@pytest.mark.parametrize("name", ["a.gpkg", "a.gdb"])
+@pytest.mark.parametrize("keys", [None, [], ["n"]])
+def test_a_table_beside_a_layer_is_told_to_have_no_geometry(
+    name: str, keys: list[str] | None, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    driver = "OpenFileGDB" if name.endswith(".gdb") else "GPKG"
+    sites = gpd.GeoDataFrame({"n": ["x"]}, geometry=[box(0, 0, 1, 1)], crs="EPSG:32631")
+    pyogrio.write_dataframe(sites, path, layer="sites", driver=driver)
+    pyogrio.write_dataframe(pd.DataFrame({"n": ["x"]}), path, layer="notes", driver=driver)
+    assert len(load(LayerSettings(path=str(path)), keys).features) == 1
+    with pytest.raises(LayerError, match=r"\(notes\) is a table without geometry; name another"):
+        load(LayerSettings(path=str(path), layer="notes"), keys)
+
+
 def test_gdal_errors_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(LayerError, match=r"has no CRS; assign one"):
         read(write_layer(tmp_path / "a.shp", [box(0, 0, 1, 1)], None))
     with pytest.raises(LayerError, match=r"b\.gpkg has no features; name another layer"):
-        read(write_layer(tmp_path / "b.gpkg", [shapely.Polygon()]))
+        read(write_layer(tmp_path / "b.gpkg", [box(0, 0, 1, 1)][:0]))
     (tmp_path / "c.gpkg").write_text("no map at all\n")
     for name, said in (("c.gpkg", "cannot read the layer"), ("d.gpkg", "does not exist; did you")):
         with pytest.raises(LayerError, match=said) as caught:
