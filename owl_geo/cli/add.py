@@ -9,7 +9,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
-from owl_geo.cli.init_report import FINISHED
+from owl_geo.cli.init_report import say_next
 from owl_geo.wording import as_typed, counted
 
 
@@ -65,6 +65,5 @@ def add(
     scenes_.say_outcome(len(added.done), len(added.skipped), added.failed)
     if added.done:
         oracle = added.run.settings.oracle is not None
-        step = f"owl-geo {'run' if oracle else 'query'} {as_typed(run_path)}"
-        opt.say(FINISHED if added.run.is_finished() else f"Next: {step}")
+        say_next(added.run, f"{'run' if oracle else 'query'} {as_typed(run_path)}")
     return scenes_.exit_code(bool(added.failed))

@@ -16,6 +16,7 @@ from owl_geo.settings.choices import MODELS
 from owl_geo.wording import as_typed, counted, per_cent, plural
 
 if TYPE_CHECKING:
+    from owl_geo.run_folder.folder import Run
     from owl_geo.settings.config import Settings
     from owl_geo.types import FailedScene, SceneGrid
     from owl_geo.verbs.init_summary import Summary
@@ -90,9 +91,6 @@ def _times(now: Preview, model: str) -> str:
     return f"{duration(now.seconds['init'])} for init; {model} takes longer to learn and predict"
 
 
-FINISHED = "Next: nothing, the search has finished"
-
-
 def _bytes(n: int) -> str:
     return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"
 
@@ -135,11 +133,14 @@ def say_summary(
     if is_new and store.has_administration:
         step = "store init"
     option = " --to-store" if step == "query" and store.has_layers else ""
-    if summary.run.is_finished():
-        opt.say(FINISHED)
-        return scenes_.exit_code(bool(summary.failed))
-    opt.say(f"Next: owl-geo {step} {as_typed(run_path)}{option}")
+    say_next(summary.run, f"{step} {as_typed(run_path)}{option}")
     return scenes_.exit_code(bool(summary.failed))
+
+
+def say_next(run: Run, command: str) -> None:
+    """Print the command that comes next, unless a simulated search has spent its rounds."""
+    finished = run.is_finished()
+    opt.say("Next: nothing, the search has finished" if finished else f"Next: owl-geo {command}")
 
 
 def _say_size(size: PatchSize | None) -> None:
