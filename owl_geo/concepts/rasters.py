@@ -31,6 +31,7 @@ from owl_geo.ground.raster_view import Scaling, may_divide, usable_nodata
 from owl_geo.ground.stand_ins import stand_in
 from owl_geo.ground.tiling import strips
 from owl_geo.ground.transformations import reproject
+from owl_geo.ground.vrt_values import undeclared
 from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 from owl_geo.wording import counted
@@ -196,8 +197,8 @@ def warn_of_undeclared(path: str, scenes: Sequence[Windows], *, band: int = 1) -
 def warn_of_doubtful_values(path: str, band: int = 1) -> None:
     """Warn where pixels are multiplied by a scale that they were probably to be divided by.
 
-    And where NetCDF says more of missing pixels than GDAL heeds. Raises LayerError if the raster
-    cannot be opened.
+    And where NetCDF, or a part of a VRT, says more of missing pixels than GDAL heeds. Raises
+    LayerError if the raster cannot be opened.
     """
     with open_layer(path) as dataset:
         if band > dataset.count:  # which is told where it is read
@@ -210,6 +211,12 @@ def warn_of_doubtful_values(path: str, band: int = 1) -> None:
                     "%s: by %s in the file, pixels may be missing, or others than GDAL reads; "
                     "correct that first, for example with xarray",
                     *(path, against),
+                )
+            if missing := undeclared(dataset, band):
+                _log.warning(
+                    "%s: pixels are 0, and count, where a part of the VRT has its no-data value, "
+                    "%s; declare that, for example with gdal_edit.py -a_nodata %s %s",
+                    *(path, missing, missing, path),
                 )
     if may_divide(scale, dtype):
         _log.warning(

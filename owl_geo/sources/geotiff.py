@@ -38,6 +38,7 @@ from owl_geo.sources.units import (
     warn_of_mixed_units,
     warn_of_netcdf,
     warn_of_scales,
+    warn_of_vrt,
 )
 from owl_geo.types import FailedScene, IntArray, ShownScene
 from owl_geo.wording import counted, plural
@@ -303,6 +304,7 @@ def _check_bands(scene: Scene, truth: str | None) -> None:
     warn_of_large_scales(scene.name, scene.bands)
     warn_of_scales(scene.name, scene.bands)
     warn_of_netcdf(scene.name, scene.bands)
+    warn_of_vrt(scene.name, scene.bands)
     if scene.doubtful:
         others = [band.name for band in scene.bands if band.name not in scene.doubtful]
         several = len(scene.doubtful) > 1

@@ -13,6 +13,7 @@ from rasterio.errors import RasterioError
 from owl_geo.errors import SourceError
 from owl_geo.ground.netcdf_values import unheeded
 from owl_geo.ground.raster_view import may_divide
+from owl_geo.ground.vrt_values import undeclared
 from owl_geo.sources.bands import COMMON_NAMES, Band
 from owl_geo.sources.files import open_raster
 
@@ -102,6 +103,22 @@ def warn_of_netcdf(scene: str, bands: Sequence[Band]) -> None:
             "scene %r: by %s in its file, pixels of %s may be missing, or others than GDAL reads; "
             "open it with --source cube, which heeds that",
             *(scene, text, ", ".join(names)),
+        )
+
+
+def warn_of_vrt(scene: str, bands: Sequence[Band]) -> None:
+    """Warn of bands of a VRT that read 0 where data are missing in one of its parts."""
+    missing: dict[tuple[str, str], list[str]] = {}
+    for band in bands:
+        if band.driver == "VRT":
+            with suppress(SourceError, RasterioError), open_raster(band.path) as dataset:
+                if value := undeclared(dataset, band.number):
+                    missing.setdefault((value, band.path), []).append(band.name)
+    for (value, path), names in missing.items():
+        _log.warning(
+            "scene %r: pixels of %s are 0, and count, where a part of the VRT has its no-data "
+            "value, %s; declare that, for example with gdal_edit.py -a_nodata %s %s",
+            *(scene, ", ".join(names), value, value, path),
         )
 
 

@@ -21,6 +21,7 @@ from owl_geo.sources.units import (
     warn_of_mixed_units,
     warn_of_netcdf,
     warn_of_scales,
+    warn_of_vrt,
 )
 from owl_geo.types import EMBEDDING, BandOrigin, BandStatistics
 
@@ -92,6 +93,7 @@ def check_views(views: Sequence[View]) -> None:
             warn_of_large_scales(scene.name, scene.bands)
             warn_of_scales(scene.name, scene.bands)
             warn_of_netcdf(scene.name, scene.bands)
+            warn_of_vrt(scene.name, scene.bands)
         check_editions([(scene.name, scene.bands) for scene in view.scenes])
         warn_of_lost_names((scene.name, scene.bands) for scene in view.scenes)
         warn_of_order((scene.name, scene.bands) for scene in view.scenes)
