@@ -18,7 +18,7 @@ import numpy as np
 
 from owl_geo.disk.gpkg import lacks_wal
 from owl_geo.disk.text_files import encoding_of, is_utf8
-from owl_geo.ground.kml_files import n_images
+from owl_geo.ground.kml_files import n_images, n_in_parts
 from owl_geo.wording import counted
 
 _ENDS = 8192  # bytes at both ends of a file, where servers say how much they left out
@@ -142,11 +142,11 @@ def what_is_missing(path: str, n: int) -> list[str]:
     if suffix == ".gml" and n == 0:
         return _broken(file)
     if suffix == ".kml":
-        return [*_linked(file), *_images(file)]
+        return [*_linked(file), *_images(file), *_in_parts(file)]
     if suffix == ".kmz":
-        return [*_linked_outside(file), *_images(file)]
+        return [*_linked_outside(file), *_images(file), *_in_parts(file)]
     if suffix == ".zip":
-        return [*_images(file), *_other_parts(file), *_rows_of_others(file)]
+        return [*_images(file), *_in_parts(file), *_other_parts(file), *_rows_of_others(file)]
     if suffix == ".shp":
         return [*_other_parts(file), *_rows_of_others(file)]
     if suffix == ".dgn":
@@ -287,6 +287,17 @@ def _images(file: Path) -> list[str]:
         return []
     what = counted(count, "image on the map", "images on the map")
     return [f"{what} (GroundOverlay) {'is' if count == 1 else 'are'} left out, being no place"]
+
+
+def _in_parts(file: Path) -> list[str]:
+    count = n_in_parts(file)
+    if not count:
+        return []
+    has = "polygon has" if count == 1 else "polygons have"
+    return [
+        f"{count:,} {has} several outer boundaries, of which the last is read; save each as a "
+        "polygon of its own"
+    ]
 
 
 def _linked(file: Path) -> list[str]:

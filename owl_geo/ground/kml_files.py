@@ -2,8 +2,9 @@
 
 It takes the outlines of images that lie on the map (GroundOverlay) for polygons, and tells them
 apart by nothing that is always there. Of several folders or places that stand side by side at the
-top, without the one document that the format wants, it reads the last alone. And of several holes
-that share one element it reads one.
+top, without the one document that the format wants, it reads the last alone. Of several holes that
+share one element it reads one, and so it does of several outer boundaries. A closed line that is a
+ring of no polygon comes out of it as a shape that nothing reads.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ _DOCUMENT = re.compile(rb"<(?:\w+:)?Document\b")
 _ROOT = re.compile(rb"<((?:\w+:)?)kml\b[^>]*>")
 _HOLES = re.compile(rb"<((?:\w+:)?)innerBoundaryIs\b[^>]*>.*?</\1innerBoundaryIs\s*>", re.DOTALL)
 _NEXT_HOLE = re.compile(rb"(</((?:\w+:)?)LinearRing\s*>)(\s*<\2LinearRing\b)")
+_AREA = re.compile(rb"<((?:\w+:)?)Polygon\b.*?</\1Polygon\s*>", re.DOTALL)
+_OUTER = re.compile(rb"<((?:\w+:)?)outerBoundaryIs\b.*?</\1outerBoundaryIs\s*>", re.DOTALL)
+_RING = re.compile(rb"<(?:\w+:)?LinearRing\b")
+_RINGS = re.compile(_AREA.pattern + rb"|(</?(?:\w+:)?)LinearRing\b", re.DOTALL)
+_LINE = b"LineString"
 _ARCHIVES = (".kmz", ".zip")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp")
 
@@ -35,6 +41,16 @@ def n_images(file: Path) -> int:
     return sum(len(_IMAGE.findall(text)) for text in _texts(file).values())
 
 
+def n_in_parts(file: Path) -> int:
+    """Return how many polygons of such a file have several outer boundaries; raises OSError."""
+    areas = (area[0] for text in _texts(file).values() for area in _AREA.finditer(text))
+    return sum(_n_outer(area) > 1 for area in areas)
+
+
+def _n_outer(area: bytes) -> int:
+    return sum(len(_RING.findall(outer[0])) for outer in _OUTER.finditer(area))
+
+
 @contextmanager
 def with_places_alone(file: Path) -> Iterator[Path]:
     """Give a vector file as it is, or a copy of it of which GDAL reads all places and no images.
@@ -43,7 +59,7 @@ def with_places_alone(file: Path) -> Iterator[Path]:
     """
     texts = _texts(file)
     mended = {
-        name: _in_one_document(_with_each_hole(_IMAGE.sub(b"", text)))
+        name: _in_one_document(_with_lines(_with_each_hole(_IMAGE.sub(b"", text))))
         for name, text in texts.items()
     }
     if mended == texts:
@@ -84,6 +100,11 @@ def _with_each_hole(text: bytes) -> bytes:
     """Return KML with an innerBoundaryIs for each hole, of which Google Earth takes several."""
     between = rb"\1</\2innerBoundaryIs><\2innerBoundaryIs>\3"
     return _HOLES.sub(lambda holes: _NEXT_HOLE.sub(between, holes[0]), text)
+
+
+def _with_lines(text: bytes) -> bytes:
+    """Return KML in which a closed line that is no boundary of a polygon is a line."""
+    return _RINGS.sub(lambda found: found[0] if found[2] is None else found[2] + _LINE, text)
 
 
 def _in_one_document(text: bytes) -> bytes:

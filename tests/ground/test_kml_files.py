@@ -156,3 +156,33 @@ def test_holes_that_share_an_element_are_holes(suffix: str, prefix: str, tmp_pat
         *(False, False, False),
         True,
     ]
+
+
+def _ring(x: float) -> str:
+    return (
+        f"<LinearRing><coordinates>{x},45 {x + 0.1},45 {x + 0.1},45.1 {x},45.1 {x},45"
+        "</coordinates></LinearRing>"
+    )
+
+
+@pytest.mark.parametrize("suffix", [".kml", ".kmz"])
+def test_rings_of_no_polygon_are_closed_lines(suffix: str, tmp_path: Path) -> None:
+    """As GDAL hands them on, nothing can read them."""
+    inside = (
+        f"<Placemark><name>alone</name>{_ring(9)}</Placemark>"
+        f"<Placemark><name>two</name><MultiGeometry>{_ring(9)}{_ring(9.5)}</MultiGeometry>"
+        "</Placemark>"
+    )
+    shapes = read_table(str(written(tmp_path / f"a{suffix}", inside + SITE))).geometry
+    assert shapes.length.tolist() == pytest.approx([0.4, 0.8, 0.04])
+    assert shapes.area.tolist() == pytest.approx([0, 0, 0.0001])
+
+
+@pytest.mark.parametrize("between", ["", "</outerBoundaryIs><outerBoundaryIs>"])
+def test_areas_of_which_one_boundary_is_read_are_told(
+    between: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    boundaries = f"<outerBoundaryIs>{_ring(9)}{between}{_ring(9.5)}</outerBoundaryIs>"
+    inside = f"<Placemark><Polygon>{boundaries}</Polygon></Placemark>{SITE}"
+    read_table(str(written(tmp_path / "a.kml", inside)))
+    assert "1 polygon has several outer boundaries, of which the last is read" in caplog.text
