@@ -243,7 +243,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _absolute(path: str) -> str:
     """Make a path absolute; what is not a file on this machine, such as a URL, stays as it is."""
-    from owl_geo.settings.paths import absolute, expanded
+    from owl_geo.settings.paths import whole_path
 
-    local = expanded(path)
-    return str(absolute(local)) if local.exists() or "://" not in path else path
+    return whole_path(path, Path())

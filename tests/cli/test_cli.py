@@ -185,6 +185,16 @@ def test_relative_paths_start_where_they_are_written(tmp_path) -> None:
     assert owl("query", "r", cwd=tmp_path / "moved").returncode == 0
 
 
+def test_a_truth_may_be_a_raster_within_a_file(tmp_path) -> None:
+    write_raster(tmp_path / "s.tif", coordinates(64, 64))
+    write_raster(tmp_path / "t.gpkg", coordinates(64, 64, 1, "int16"), driver="GPKG")
+    words = ["--scene", "s.tif", "--patch-size", "8", "--oracle", "GPKG:t.gpkg:t"]
+    done = owl("init", "r", *words, "--oracle-values", "5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    toml = tomllib.loads((tmp_path / "r" / "owl.toml").read_text())
+    assert toml["oracle"]["path"] == f"GPKG:{tmp_path / 't.gpkg'}:t"
+
+
 def test_the_source_may_be_of_the_kind_that_a_config_file_names(tmp_path) -> None:
     config = "[source]\nkind = 'synthetic'\nn_samples = 40\nimage_size = 8\n"
     (tmp_path / "mine.toml").write_text(config)

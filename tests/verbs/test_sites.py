@@ -281,6 +281,22 @@ def test_a_raster_of_classes_answers_what_its_values_cover(
     assert (again.new, again.unchanged) == (0, 3)
 
 
+def test_a_raster_within_a_file_answers_where_features_are_beside_it(tmp_path: Path) -> None:
+    """GDAL takes the name of a raster in a GeoPackage for the file, and reads its features."""
+    run = made(tmp_path)
+    array = np.array([RASTER], dtype=np.int16)
+    path = rasters.write_raster(
+        tmp_path / "c.gpkg", array, driver="GPKG", raster_table="cover", pixel=40.0, nodata=9
+    )
+    gpd.GeoDataFrame(geometry=[shapely.Point(at(7, 7))], crs=rasters.UTM).to_file(
+        path, layer="spots", mode="a"
+    )
+    import_answers(run, f"GPKG:{path}:cover", annotator="ben", values={"2": "present"})
+    assert labels(run) == {"s/0/8": "present", "s/8/8": "present"}
+    with pytest.raises(LayerError, match="cannot open the raster GPKG:"):
+        import_answers(run, f"GPKG:{path}:none", annotator="ben", values={"2": "present"})
+
+
 def test_a_value_that_a_raster_has_for_no_data_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

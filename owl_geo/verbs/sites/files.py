@@ -15,6 +15,7 @@ from owl_geo.ground.raster_files import is_raster
 from owl_geo.ground.vector import UNREADABLE
 from owl_geo.schema import BATCH_LAYER, LABELS_LAYER
 from owl_geo.settings.paths import is_local
+from owl_geo.settings.subdatasets import is_subdataset
 
 LAYER = "|layername="  # between a file and one of its layers
 
@@ -90,7 +91,12 @@ def _has_places(file: Path) -> bool:
 
 
 def holds_a_raster(file: str) -> bool:
-    """Return whether a file is a raster without features that GDAL reads."""
+    """Return whether a file is a raster without features that GDAL reads, or names one in a file.
+
+    Of a raster in a GeoPackage, GDAL would read the features that are beside it.
+    """
+    if is_subdataset(file):
+        return True
     try:
         if any(kind is not None for _, kind in vector_files.list_layers(file)):
             return False
