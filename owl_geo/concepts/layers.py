@@ -70,6 +70,18 @@ def load(
     return _load_table(settings, keys, option)
 
 
+def check_layer(settings: LayerSettings) -> str:
+    """Return the name of a layer of a file that is none of OSM, without reading its features.
+
+    Raises LayerError where the file cannot be opened, has no such layer, or none with geometry.
+    """
+    check_is_file(settings.path, LayerError)
+    try:
+        return _layer_name(settings)
+    except UNREADABLE as error:
+        raise _unreadable(settings, error) from error
+
+
 def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     if settings.layer is not None:
         raise LayerError(
@@ -88,9 +100,8 @@ def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
 def _load_table(
     settings: LayerSettings, keys: Collection[str] | None, option: CrsOption | None
 ) -> Layer:
-    check_is_file(settings.path, LayerError)
+    layer = check_layer(settings)
     try:
-        layer = _layer_name(settings)
         offered = vector_files.attributes(settings.path, layer)
     except UNREADABLE as error:
         raise _unreadable(settings, error) from error
@@ -103,9 +114,7 @@ def _load_table(
     crs = None if option is None else option.crs
     raw = _read(settings, layer, sorted(read), crs)
     if not isinstance(raw, gpd.GeoDataFrame):
-        raise LayerError(
-            f"{_described(settings)} is a table without geometry", remedy="name another layer"
-        )
+        raise _is_table(settings)
     if raw.empty:  # a table without rows does not show that its numbers are degrees
         raise LayerError(f"{_described(settings)} has no features", remedy=_EMPTY)
     if n_without_place(raw) == len(raw):  # nor do rows without coordinates
@@ -140,6 +149,12 @@ def _unreadable(settings: LayerSettings, error: Exception) -> LayerError:
     return LayerError(
         f"cannot read the layer {_described(settings)}: {reason(error)}",
         remedy=_readable(settings.path),
+    )
+
+
+def _is_table(settings: LayerSettings) -> LayerError:
+    return LayerError(
+        f"{_described(settings)} is a table without geometry", remedy="name another layer"
     )
 
 
@@ -182,6 +197,8 @@ def _layer_name(settings: LayerSettings) -> str:
                 f"{settings.path} has no layer {settings.layer!r}",
                 remedy=suggestion(settings.layer, names),
             )
+        if dict(listed)[settings.layer] is None:
+            raise _is_table(settings)
         return settings.layer
     names = [name for name, kind in listed if kind is not None]
     if not names:

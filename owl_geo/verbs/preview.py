@@ -12,7 +12,8 @@ from statistics import median
 
 import numpy as np
 
-from owl_geo.concepts.osm_files import SUFFIXES
+from owl_geo.concepts.layers import check_layer
+from owl_geo.concepts.osm_files import SUFFIXES, is_osm
 from owl_geo.disk.presence import check_exists
 from owl_geo.errors import LayerError, OwlError
 from owl_geo.ground.crs import crs_of
@@ -115,10 +116,17 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
 
 
 def _check_layers(settings: Settings) -> None:
-    """Raise LayerError for a layer, a raster or a truth whose file is missing."""
+    """Raise LayerError for a layer, a raster or a truth whose file is missing.
+
+    And for a file without the layer that a concept is about, of which no feature is read.
+    """
     for setting, path in settings.named_files("layers", "concepts", "oracle"):
         if is_local(path):
             check_exists(path, LayerError, setting.rpartition(".")[0])
+    used = {getattr(concept, "layer", None) for concept in settings.concepts.values()}
+    for name, layer in settings.layers.items():
+        if name in used and is_local(layer.path) and not is_osm(layer.path):
+            check_layer(layer)
 
 
 def suitable_patch_size(source: SourceSection) -> PatchSize | None:

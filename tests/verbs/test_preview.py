@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyogrio
 import pytest
 import rasterio
 from commands import one_error, owl
@@ -15,8 +17,10 @@ from cubes import cube, write_zarr
 from rasterio.transform import from_origin
 from rasters import write_raster
 
-from owl_geo import Run
+from owl_geo import Run, init
+from owl_geo.errors import LayerError
 from owl_geo.settings import owl_toml
+from owl_geo.settings.config import Settings
 from owl_geo.settings.sources import CubeSettings, GeoTiffSettings, SceneSettings
 from owl_geo.verbs.preview import (
     Preview,
@@ -209,6 +213,35 @@ def test_a_dry_run_fails_where_init_would(tmp_path) -> None:
     words = ("--scene", "s.tif", "--patch-size", 32, "--osm", "no.osm", "--dry-run")
     assert "no.osm does not exist" in one_error(owl("init", "q", *words, cwd=tmp_path))
     assert "--update takes" in one_error(owl("init", "r", "--update", "--dry-run", cwd=tmp_path), 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (None, "has no layer with geometry"),
+        ("table", "is a table without geometry"),
+        ("other", "has no layer 'other'"),
+    ],
+)
+def test_a_dry_run_fails_on_a_layer_without_geometry_as_init_does(tmp_path, name, said) -> None:
+    empty_scene(tmp_path / "s.tif", 320, 10)
+    pyogrio.write_dataframe(pd.DataFrame({"use": ["forest"]}), tmp_path / "t.gpkg", layer="table")
+    layer = {"path": str(tmp_path / "t.gpkg")} | ({} if name is None else {"layer": name})
+    concept = {"kind": "distance", "layer": "land", "where": ["use=forest"]}
+    settings = Settings.model_validate(
+        {
+            "source": {
+                "kind": "geotiff",
+                "scenes": [{"name": "s", "path": str(tmp_path / "s.tif")}],
+                "patch_size": 32,
+            },
+            "layers": {"land": layer},
+            "concepts": {"far": concept},
+        }
+    )
+    for make in (preview, init):
+        with pytest.raises(LayerError, match=said):
+            make(tmp_path / "run", settings)
 
 
 def test_an_extract_beside_the_scene_is_named_and_not_used(tmp_path) -> None:
