@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
@@ -51,6 +52,10 @@ _METRES = {  # in one unit of a coordinate; what is not here is taken for the un
     **dict.fromkeys(("us-ft", "us_survey_foot", "us_survey_feet"), 1200 / 3937),
 }
 _METRE = ("m", "meter", "meters", "metre", "metres")
+_COUNTED = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s+(\S.*)")  # as of 100 km
+_FALSE_ORIGIN = ("false_easting", "false_northing")
+_TURN = 360.0  # degrees
+_FARTHEST = 1e8  # metres; no map lies as far from its origin
 _RADIANS = {"rad", "radian", "radians", "microradian", "microradians"}
 
 _CENTRES = "add those of the pixels' centres, for example with assign_coords"
@@ -162,10 +167,13 @@ def _placed_along(
     edge that attributes give. Raises SourceError for coordinates in another unit than the CRS.
     """
     (dim,) = coordinate.dims
-    metres = _METRES.get(_units(coordinate).replace(" ", "_"), 1.0) if is_in_metres(crs) else 1.0
-    if crs.is_projected and not is_in_metres(crs) and _units(coordinate) in _METRE:
+    metres = _metres_in(_units(coordinate)) if is_in_metres(crs) else 1.0
+    units = "metres" if not is_in_metres(crs) and _units(coordinate) in _METRE else ""
+    if "degree" in _units(coordinate) and np.abs(coordinate.to_numpy()).max() <= _TURN:
+        units = "degrees"
+    if crs.is_projected and units:
         raise SourceError(
-            f"{where}: the coordinates along {dim} are in metres, and the CRS {crs.name} in "
+            f"{where}: the coordinates along {dim} are in {units}, and the CRS {crs.name} in "
             f"{crs.axis_info[0].unit_name}",
             remedy="correct one of them: the units of the coordinates, or the CRS with --crs",
         )
@@ -210,7 +218,15 @@ def _counts(coordinate: xr.DataArray) -> bool:
 
 
 def _units(coordinate: xr.DataArray) -> str:
-    return str(coordinate.attrs.get("units", "")).casefold()
+    return str(coordinate.attrs.get("units", "")).strip().casefold()
+
+
+def _metres_in(units: str) -> float:
+    """Return how many metres a unit is, ``km`` or ``100 km``; 1 of what is not known."""
+    times = _COUNTED.fullmatch(units)
+    if times is not None:
+        return float(times[1]) * _metres_in(times[2])
+    return _METRES.get(re.sub(r"\s+", "_", units), 1.0)
 
 
 def _spacing(
@@ -321,7 +337,7 @@ def _crs(
             return CRS.from_user_input(set_by_rioxarray.to_wkt())
     if mapping is not None:
         try:
-            return CRS.from_cf(dict(mapping))
+            return CRS.from_cf(_in_metres(mapping, dataset, axes))
         except (CRSError, KeyError, ValueError, TypeError) as error:
             raise SourceError(
                 f"{where}: its grid mapping is not a CRS ({reason(error)})",
@@ -338,6 +354,21 @@ def _crs(
     if x is None or is_counting(x.to_numpy()):  # numbers of columns, which lie nowhere
         refuse_curvilinear(dataset, axes, where)
     raise SourceError(f"{where} does not say its CRS", remedy=_naming_it(given))
+
+
+def _in_metres(mapping: Mapping[str, Any], dataset: xr.Dataset, axes: Axes) -> dict[str, Any]:
+    """Return a grid mapping whose false origin is in metres, as pyproj takes it.
+
+    By CF it is in the units of the coordinates. Where that would be beyond any map, it is in metres
+    already.
+    """
+    whole = dict(mapping)
+    for name, dim in zip(_FALSE_ORIGIN, (axes.x, axes.y), strict=True):
+        coordinate = axis_coordinate(dataset, dim)
+        if name in whole and coordinate is not None:
+            metres = float(whole[name]) * _metres_in(_units(coordinate))
+            whole[name] = metres if abs(metres) < _FARTHEST else whole[name]
+    return whole
 
 
 def _naming_it(given: xr.DataArray | xr.Dataset | None) -> str:

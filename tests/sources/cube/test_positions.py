@@ -184,7 +184,10 @@ def test_degrees_are_no_place_in_a_projection(given: bool) -> None:
 
 @pytest.mark.parametrize(
     ("unit", "metres"),
-    [("km", 1000), ("cm", 0.01), ("foot", 0.3048), ("US survey foot", 0.3048006)],
+    [
+        *(("km", 1000), ("cm", 0.01), ("foot", 0.3048), ("US survey foot", 0.3048006)),
+        *(("100  km", 1e5), ("1e3 m", 1000)),  # the former of the Arctic's ocean model, TOPAZ
+    ],
 )
 @pytest.mark.parametrize("bounded", [False, True])
 def test_coordinates_in_another_unit_become_metres(unit: str, metres: float, bounded: bool) -> None:
@@ -224,6 +227,42 @@ def test_coordinates_in_metres_do_not_fit_a_crs_in_feet() -> None:
     dataset["x"].attrs["units"] = dataset["y"].attrs["units"] = "0.304800609601219 metre"
     (grid,) = CubeSource(dataset, patch_size=10, crs="EPSG:2263").grids.values()
     assert grid.transform == pytest.approx(RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("unit", "metres", "false_easting"), [("km", 1000, 500.0), ("km", 1000, 5e5), ("m", 1, 5e5)]
+)
+def test_a_false_origin_is_in_the_units_of_the_coordinates(
+    unit: str, metres: float, false_easting: float
+) -> None:
+    """So CF has it; pyproj writes metres, and takes the number for them."""
+    dataset = cube(coordinates(20, 30)).to_dataset(name="reflectance")
+    dataset["crs"].attrs = {
+        "grid_mapping_name": "transverse_mercator",
+        "longitude_of_central_meridian": 3.0,
+        "latitude_of_projection_origin": 0.0,
+        "scale_factor_at_central_meridian": 0.9996,
+        "false_easting": false_easting,
+        "false_northing": 0.0,
+    }
+    for dim in ("x", "y"):
+        dataset[dim] = dataset[dim].to_numpy() / metres
+        dataset[dim].attrs["units"] = unit
+    (grid,) = CubeSource(dataset, patch_size=10).grids.values()
+    assert grid.transform == pytest.approx(RIGHT)
+    places = [
+        Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(X, Y)
+        for crs in (grid.crs, UTM)
+    ]
+    assert places[0] == pytest.approx(places[1], abs=1e-9)
+
+
+def test_coordinates_in_degrees_do_not_fit_a_crs_in_metres() -> None:
+    array = cube(coordinates(20, 30), crs=None)
+    array = array.assign_coords(x=4 + 0.01 * np.arange(30), y=50 - 0.01 * np.arange(20))
+    array["x"].attrs["units"] = array["y"].attrs["units"] = "degrees"
+    with pytest.raises(SourceError, match=r"along x are in degrees, .* in metre"):
+        CubeSource(array, patch_size=10, crs=UTM)
 
 
 @pytest.mark.parametrize(
