@@ -97,6 +97,17 @@ _AHI: _Codes = {
     "b6": "swir2",
     "b13": "thermal",
 }
+_OLCI: _Codes = {  # of Sentinel-3, by the numbers of Oa01 to Oa21
+    "b3": "coastal",
+    "b4": "blue",
+    "b6": "green",
+    "b8": "red",
+    "b11": "rededge1",
+    "b12": "rededge2",
+    "b16": "rededge3",
+    "b17": "nir",
+    "b20": "nir09",
+}
 _SENSORS: Mapping[str, _Codes] = {
     "sentinel2": SENTINEL_2,
     "oli": _OLI,
@@ -108,6 +119,8 @@ _SENSORS: Mapping[str, _Codes] = {
     "aster": _ASTER,
     "venus": _VENUS,
     "ahi": _AHI,
+    "olci": _OLCI,
+    "other": {},
 }
 
 # Tags and attributes that name a satellite or its sensor.
@@ -131,6 +144,14 @@ _WORDS = {
     "aster": r"aster|ast_l1\w*|ast_0\w*",
     "venus": r"venus|venµs",
     "ahi": r"himawari[-_ ]?\d?|ahi|hs_h0\d\w*",
+    "olci": r"olci|s3[abc]_ol(?:_\w*)?",
+    # whose codes are others than those that they look like: the rest of Sentinel-3, Landsat's first
+    # sensor, EO-1, SDGSAT, the Indian Resourcesat and VIIRS
+    "other": (
+        r"sentinel[-_ ]?3[abc]?(?![-_ ]olci)|s3[abc](?!_ol)(?:_\w*)?|"
+        r"mss|lm0[1-5](?:_\w*)?|eo[-_ ]?1[ah]?\d*|ali|sdgsat[-_ ]?\d?|kx10|"
+        r"resourcesat[-_ ]?\d\w?|liss[-_ ]?(?:\d|i{1,3}|iv)|awifs|viirs|(?:vnp|vj1|vj2)\d\w*"
+    ),
 }
 # SR_B5 tells that it is Landsat, though not which; then these do.
 _SHORT = {"oli": r"l[89]", "tm": r"l[457]"}
@@ -178,7 +199,9 @@ def sensor_of(names: Sequence[str], *texts: str) -> str | None:
         _LANDSAT_BAND.fullmatch(without_ending(name.strip())) for name in names
     ):
         named = _named(_SHORT, texts)
-    return named or ("sentinel2" if _looks_like_sentinel2(names, codes) else None)
+    is_other = any(_has_word(text, _WORDS["other"]) for text in texts)
+    looks = not is_other and _looks_like_sentinel2(names, codes)
+    return named or ("sentinel2" if looks else None)
 
 
 def _named(words: Mapping[str, str], texts: Sequence[str]) -> str | None:
