@@ -1,4 +1,4 @@
-"""Consolidated metadata of a Zarr store that are older than what its arrays say themselves.
+"""Consolidated metadata of a Zarr store that are older than what its arrays and groups say.
 
 A program that appends dates, adds a variable or corrects an attribute changes the metadata of the
 arrays, and not always the copy of all of them in one place. Zarr reads that copy where there is
@@ -21,7 +21,8 @@ _TERMS = ("shape", "dtype", "data_type", "fill_value", "attributes")
 def differing(store: str, group: str | None) -> list[str]:
     """Return the names of arrays that the copy lacks, or of which it says something else, sorted.
 
-    Those of one group count, and none where there is no copy. What cannot be read is left to Zarr.
+    Those of one group count, and itself, as ``group``; none where there is no copy. What cannot be
+    read is left to Zarr.
     """
     try:
         files = _Files(Path(store))
@@ -71,7 +72,29 @@ def _differing(files: _Files, group: str) -> set[str]:
         own = _own(files, f"{start}{name}")
         if own is not None and _text(own) != _text(copies.get(name)):
             found.add(name)
+    if _of_group(files, group) != _copy_of_group(files, group):
+        found.add("group")
     return found
+
+
+def _of_group(files: _Files, group: str) -> Mapping[str, Any]:
+    """Return the attributes that a group has itself, none where there is no group."""
+    start = f"{group}/" if group else ""
+    node = files.json(f"{start}zarr.json")
+    attributes = files.json(f"{start}.zattrs") if node is None else node.get("attributes")
+    return attributes or {}
+
+
+def _copy_of_group(files: _Files, group: str) -> Mapping[str, Any]:
+    """Return the attributes that the copy has of a group; in Zarr 3, the root has the copy."""
+    whole = files.json(".zmetadata")
+    if whole is not None:
+        return dict(whole["metadata"].get(f"{group}/.zattrs" if group else ".zattrs", {}))
+    root = files.json("zarr.json") or {}
+    if not group:
+        return root.get("attributes") or {}
+    copy = root["consolidated_metadata"]["metadata"].get(group) or {}
+    return copy.get("attributes") or {}
 
 
 def _copies(files: _Files, start: str) -> dict[str, Mapping[str, Any]] | None:

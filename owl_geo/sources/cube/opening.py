@@ -215,13 +215,14 @@ def _engine_of(path: str) -> str:
 def _open_zarr(path: str, store: Any, group: str | None, decoding: Mapping[str, Any]) -> xr.Dataset:
     """Open a store; one without consolidated metadata lists its arrays in any order, so by name.
 
-    Where an array says something else of itself than the consolidated metadata, it counts.
+    Where an array, or the group, says something else of itself than the consolidated metadata, it
+    counts.
     """
     options: dict[str, Any] = {**decoding, "engine": "zarr", "group": group}
     older = differing(path, group) if is_local(path) else []
     if older:
         _log.warning(
-            "%s: its consolidated metadata are older than those of its arrays (%s), which count; "
+            "%s: its consolidated metadata are older than those of its parts (%s), which count; "
             "zarr.consolidate_metadata(STORE) brings them up to date",
             *(path, ", ".join(older)),
         )

@@ -146,7 +146,7 @@ def test_what_arrays_say_counts_where_consolidated_metadata_are_older(
     _dated(9, "2021-05-06").to_zarr(store, append_dim="time", consolidated=False)
     root.write_bytes(old)
     assert read(time="last") == (["B2"], [9])
-    assert "its consolidated metadata are older than those of its arrays (B2, time)" in caplog.text
+    assert "its consolidated metadata are older than those of its parts (B2, time)" in caplog.text
     caplog.clear()
     later = _dated(3, "2021-05-01").rename(B2="B3").drop_vars("time").isel(time=[0, 0])
     later.to_zarr(store, mode="a", consolidated=False)
@@ -157,6 +157,29 @@ def test_what_arrays_say_counts_where_consolidated_metadata_are_older(
     zarr.consolidate_metadata(store)
     caplog.clear()
     assert read(time="last") == (["B2", "B3"], [9, 3]) and not caplog.text
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("group", ["", "r10m"])
+def test_a_place_that_was_corrected_in_a_group_counts(
+    version: int, group: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = tmp_path / "c.zarr"
+    plane = np.ones((32, 32), dtype=np.float32)
+    dataset = xr.Dataset({"B2": (("y", "x"), plane)}).assign_attrs(
+        {"proj:code": "EPSG:32631", "spatial:transform": [10.0, 0.0, 5e5, 0.0, -10.0, 5e6]}
+    )
+    dataset.to_zarr(store, group=group or None, zarr_format=version, consolidated=False)
+    zarr.consolidate_metadata(store)
+    path = f"{store}/{group}".rstrip("/")
+    (grid,) = CubeSource(path, patch_size=32).grids.values()
+    assert grid.transform[2] == 5e5 and not caplog.text
+    node = store / group / ("zarr.json" if version == 3 else ".zattrs")
+    node.write_text(node.read_text().replace("500000.0", "600000.0"))
+    (grid,) = CubeSource(path, patch_size=32).grids.values()
+    assert grid.transform[2] == 6e5
+    is_apart = version == 2 and not group  # else there is no copy of it, or in the same file
+    assert ("those of its parts (group), which count" in caplog.text) == is_apart
 
 
 def test_a_scale_that_was_corrected_in_an_array_counts(tmp_path: Path) -> None:
