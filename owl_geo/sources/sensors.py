@@ -146,11 +146,11 @@ _WORDS = {
     "ahi": r"himawari[-_ ]?\d?|ahi|hs_h0\d\w*",
     "olci": r"olci|s3[abc]_ol(?:_\w*)?",
     # whose codes are others than those that they look like: the rest of Sentinel-3, Landsat's first
-    # sensor, EO-1, SDGSAT, the Indian Resourcesat and VIIRS
+    # sensor, EO-1, SDGSAT, the Indian Resourcesat, MERIS and VIIRS
     "other": (
         r"sentinel[-_ ]?3[abc]?(?![-_ ]olci)|s3[abc](?!_ol)(?:_\w*)?|"
-        r"mss|lm0[1-5](?:_\w*)?|eo[-_ ]?1[ah]?\d*|ali|sdgsat[-_ ]?\d?|kx10|"
-        r"resourcesat[-_ ]?\d\w?|liss[-_ ]?(?:\d|i{1,3}|iv)|awifs|viirs|(?:vnp|vj1|vj2)\d\w*"
+        r"mss|lm0[1-5](?:_\w*)?|eo[-_ ]?1[ah]?\d*|sdgsat[-_ ]?\d?|kx10|"
+        r"resourcesat[-_ ]?\d\w?|liss[-_ ]?(?:\d|i{1,3}|iv)|awifs|meris|viirs|(?:vnp|vj1|vj2)\d\w*"
     ),
 }
 # SR_B5 tells that it is Landsat, though not which; then these do.

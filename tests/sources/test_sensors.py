@@ -66,6 +66,7 @@ def b(*numbers: int, width: int = 1) -> tuple[str, ...]:
         (b(3, 4, 5, 8, width=2), ("EO-1 ALI",), "other"),
         (b(2, 3, 4, width=2), ("RS2_LISS4_2019",), "other"),
         (b(3, 4, 8, width=2), ("KX10_MII_20220101",), "other"),
+        (b(3, 4, 8, width=2), ("ENVISAT MERIS",), "other"),
         (b(1, 2), ("raster of the master plan",), None),
         (b(4, 5), ("landsat-8 and sentinel-2 fused",), None),
     ],
