@@ -131,8 +131,9 @@ class Journal:
 
         A part of a team's batch waits until its annotator has answered something, somebody outside
         the team has answered one of its patches, or every patch that is only in this part has an
-        answer. ``labelled`` says who has labelled patches since the batch was made, as an answer to
-        whatever batch: once all patches of a file have such labels, it does not wait either.
+        answer. ``history`` has the answers that nobody took back. ``labelled`` says who has
+        labelled patches since the batch was made, as an answer to whatever batch: once all patches
+        of a file have such labels, it does not wait either.
         """
         if entry.batch_id is None:
             return []

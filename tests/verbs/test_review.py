@@ -18,6 +18,7 @@ from owl_geo.batches import read_batch
 from owl_geo.cli import _run as owl
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
+from owl_geo.labels import Answer
 from owl_geo.reporting.sections.answers import n_asked
 
 
@@ -110,6 +111,27 @@ def test_its_answers_are_learnt_and_marked(tmp_path: Path, capsys) -> None:
     rejected = [patch for patch in entry.patch_ids if truth(patch) == "absent"]
     expected = current[current.isna() | (current == "absent")].index.difference(rejected)
     assert rejected and set(again.patch_ids) == set(expected)
+
+
+def test_what_a_review_asked_and_nobody_answers_any_more_is_reviewed_again(tmp_path: Path) -> None:
+    run, _ = started(tmp_path)
+    first = review(run, threshold=1e-9, size=1000).round
+    rejected = [patch for patch in first.patch_ids if truth(patch) == "absent"][:3]
+
+    def say(patch: str, label: str | None, day: int, comment: str | None = None) -> None:
+        at = f"2026-04-{day:02}T10:00:00Z"
+        given = Answer(patch, label, "ana", at, first.batch_id or "", first.number, comment)
+        run.labels.append([given], run.footprints([patch]))
+
+    taken_back, remarked, kept = rejected
+    say(taken_back, "absent", 1)
+    say(taken_back, None, 2)
+    say(remarked, None, 1, "cloudy")
+    assert run.waits(first) == [run.batch_path(1)]  # a remark is no answer
+    say(kept, "absent", 1)
+    assert run.waits(first) == []
+    again = review(run, threshold=1e-9, size=1000).round.patch_ids
+    assert {taken_back, remarked} <= {*again} and kept not in again
 
 
 def test_the_audit_is_left_alone(tmp_path: Path) -> None:
