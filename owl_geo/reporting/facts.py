@@ -26,6 +26,7 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
         ("Patches", _patches(run, now)),
         ("Batches", f"{now.batches:,}, {counted(now.asked, 'patch')} asked"),
         ("Answers", _answers(now)),
+        ("Copies", _copies(run, now)),
         ("Truth", _truth(run)),
         ("Team", _team(now)),
         ("Model", _model(run, now)),
@@ -69,6 +70,14 @@ def _counts(now: Status) -> str:
     counts = ", ".join(f"{n:,} {label}" for label, n in now.labels.items())
     tied = f"; {now.disputed} disputed, which will be asked again" if now.disputed else ""
     return f"{counted(sum(now.labels.values()), 'patch')}: {counts}{tied}"
+
+
+def _copies(run: Run, now: Status) -> str:
+    """Say where there are answers that nobody has taken in, and that are easily overlooked."""
+    if not now.copies:
+        return ""
+    paths = " ".join(map(as_typed, now.copies))
+    return f"hold answers that are not in the run yet: owl-geo ingest {as_typed(run.path)} {paths}"
 
 
 def _truth(run: Run) -> str:

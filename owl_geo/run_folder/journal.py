@@ -74,6 +74,20 @@ class Journal:
         self._read[folder] = (state, entry)
         return entry
 
+    def beside(self, entry: Round) -> list[Path]:
+        """Return the GeoPackages in a round's folder that are not its batch, such as copies of it.
+
+        Raises RunError where the folder cannot be read.
+        """
+        folder = self._paths.round_folder(entry.number)
+        own = {path.name for path in self._paths.batches(entry).values()}
+        try:
+            found = entries(folder)
+        except OSError as error:
+            fault = no_access(folder, error)
+            raise RunError(fault.what, remedy=fault.remedy) from error
+        return [one for one in found if one.suffix.lower() == ".gpkg" and one.name not in own]
+
     def publish(self, entry: Round, write: Callable[[Path], None]) -> None:
         """Write a round as a whole: ``write`` fills a folder that is then renamed.
 
