@@ -342,6 +342,13 @@ class Run:
         labelled = self._labelled_since(entry, history)
         return self.journal.waits(entry, not_withdrawn(history), labelled)
 
+    def unanswered(self, entry: Round, history: pd.DataFrame) -> list[str]:
+        """Return the patches of a round's batch that nobody has labelled since it was made."""
+        given = not_withdrawn(history)
+        answered = {*given.loc[given["batch_id"] == entry.batch_id, "patch_id"]}
+        answered |= self._labelled_since(entry, history).keys()
+        return [patch for patch in entry.patch_ids if patch not in answered]
+
     def answers_before(self, entry: Round, history: pd.DataFrame) -> int | None:
         """Return the number of the last answer before a batch was made; None = not known.
 

@@ -20,6 +20,7 @@ from owl_geo.errors import ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.labels import Answer
 from owl_geo.reporting.sections.answers import n_asked
+from owl_geo.reporting.survey import Survey
 
 
 def make(folder: Path, **tables: object) -> Run:
@@ -225,6 +226,17 @@ def test_a_search_with_truth_reviews_nothing_that_is_held_out(tmp_path: Path) ->
     assert not run.is_finished()
     simulate(run)  # the truth answers it, and the budget of rounds is as it was
     assert run.is_finished() and len(run.rounds()) == finished + 2
+
+
+def test_the_report_shows_what_a_review_asks_again_as_not_answered(tmp_path: Path) -> None:
+    run, wrong = started(tmp_path)
+    asked = review(run, threshold=0.01, size=200).round.patch_ids
+    assert {*wrong} <= {*asked}
+    assert Survey.of(run).waiting == asked
+    done, left = asked[::2], asked[1::2]
+    searches.label(run.batch_path(1), {patch: truth(patch) for patch in done})
+    ingest(run, [run.batch_path(1)], annotator="ana")
+    assert Survey.of(run).waiting == left
 
 
 def test_a_review_waits_though_its_patches_have_answers(tmp_path: Path) -> None:
