@@ -8,6 +8,7 @@ from owl_geo.labels.base import (
     consensus,
     disputed,
     newest_answers,
+    not_withdrawn,
     settled,
     with_answers,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "consensus",
     "disputed",
     "newest_answers",
+    "not_withdrawn",
     "open_store",
     "settled",
     "store_class",

@@ -289,13 +289,16 @@ WITH newest AS (
     SELECT DISTINCT ON (patch_id, annotator) patch_id, annotator, label
     FROM owl_geo.answers WHERE run_id = %(run)s
     ORDER BY patch_id, annotator, moment DESC, seq DESC
-), votes AS (
-    SELECT patch_id, count(*) AS n FROM newest WHERE label IS NOT NULL GROUP BY patch_id
+), votes AS (  -- a patch that is asked again has answers to an earlier batch
+    SELECT a.batch_id, a.patch_id, count(DISTINCT a.annotator) AS n
+    FROM owl_geo.answers a JOIN newest USING (patch_id, annotator)
+    WHERE a.run_id = %(run)s AND newest.label IS NOT NULL
+    GROUP BY a.batch_id, a.patch_id
 )
 SELECT b.batch_id, b.layer, count(*), count(*) FILTER (WHERE t.wanted > 1 AND v.n >= t.wanted)
 FROM owl_geo.batches b
 JOIN owl_geo.tasks t ON t.batch_id = b.batch_id
-LEFT JOIN votes v ON v.patch_id = t.patch_id
+LEFT JOIN votes v ON v.batch_id = t.batch_id AND v.patch_id = t.patch_id
 WHERE b.run_id = %(run)s
 GROUP BY b.batch_id, b.layer, b.round ORDER BY b.round, b.batch_id
 """

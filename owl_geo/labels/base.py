@@ -177,6 +177,12 @@ def newest_answers(history: pd.DataFrame) -> pd.DataFrame:
     return newest[newest["label"].notna()].drop(columns="time")
 
 
+def not_withdrawn(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the labels of a history, old and new, without those that annotators took back."""
+    standing = newest_answers(history)[["patch_id", "annotator"]]
+    return history[history["label"].notna()].merge(standing, on=["patch_id", "annotator"])
+
+
 def consensus(history: pd.DataFrame) -> pd.DataFrame:
     """Reduce a history to one row per labelled patch: patch_id, label and seq, in order of seq.
 

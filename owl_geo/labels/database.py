@@ -284,6 +284,8 @@ def _cause_and_remedy(error: BaseException) -> tuple[str, str]:
         return message, _WRITABLE
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return message, _PATIENT
+    if isinstance(cause, psycopg.errors.DiskFull):
+        return message, "free space on the server, then try again"
     if isinstance(cause, psycopg.errors.UntranslatableCharacter):
         return message, "keep the answers in a database whose encoding is UTF8"
     if isinstance(cause, Lost):

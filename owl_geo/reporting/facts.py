@@ -9,9 +9,11 @@ import pandas as pd
 from owl_geo.batches import count_answers
 from owl_geo.disk.presence import exists
 from owl_geo.errors import printable
+from owl_geo.labels import consensus
 from owl_geo.measures.audit import FEW, percent
 from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.records import Round
 from owl_geo.settings.choices import STRATEGIES
 from owl_geo.verbs.status import Status
 from owl_geo.wording import as_typed, counted, per_cent, plural, two_digits
@@ -24,6 +26,7 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
         ("Patches", _patches(run, now)),
         ("Batches", f"{now.batches:,}, {counted(now.asked, 'patch')} asked"),
         ("Answers", _answers(now)),
+        ("Copies", _copies(run, now)),
         ("Truth", _truth(run)),
         ("Team", _team(now)),
         ("Model", _model(run, now)),
@@ -67,6 +70,14 @@ def _counts(now: Status) -> str:
     counts = ", ".join(f"{n:,} {label}" for label, n in now.labels.items())
     tied = f"; {now.disputed} disputed, which will be asked again" if now.disputed else ""
     return f"{counted(sum(now.labels.values()), 'patch')}: {counts}{tied}"
+
+
+def _copies(run: Run, now: Status) -> str:
+    """Say where there are answers that nobody has taken in, and that are easily overlooked."""
+    if not now.copies:
+        return ""
+    paths = " ".join(map(as_typed, now.copies))
+    return f"hold answers that are not in the run yet: owl-geo ingest {as_typed(run.path)} {paths}"
 
 
 def _truth(run: Run) -> str:
@@ -135,11 +146,28 @@ def _model(run: Run, now: Status) -> str:
         return "none yet"
     model = now.model
     text = f"round {model.round}, fitted on {counted(model.n_labeled, 'label')}"
-    decided = sum(n for label, n in now.labels.items() if label in run.settings.classes)
-    if decided > model.n_labeled:
-        text += f", not yet on the {decided - model.n_labeled} since then"
+    since = _n_since(run, run.rounds()[model.round])
+    if since:
+        text += f", not yet on the {since:,} since then"
     ranks = ranking(run, model)
     return f"{text}; {ranks or f'no AUC: {why_no_auc(run)}'}"
+
+
+def _n_since(run: Run, entry: Round) -> int:
+    """Return how many patches have another class by now than when a round's model was fitted.
+
+    It is 0 where the answers have got other numbers since, so that nothing tells.
+    """
+    history = run.labels.history()
+    seen = run.answers_before(entry, history)
+    if seen is None:
+        return 0
+    now, then = (
+        consensus(answers).set_index("patch_id")["label"]
+        for answers in (history, history[history["seq"] <= seen])
+    )
+    decided = now[now.isin(run.settings.classes)]
+    return int((decided != then.reindex(decided.index)).sum())
 
 
 def _search(run: Run, now: Status) -> str:

@@ -34,7 +34,7 @@ class Survey:
     history: pd.DataFrame  # of the answers, see ``LabelStore.history``
     labels: pd.Series  # one label per answered patch, by patch_id
     disputed: tuple[str, ...]  # patches whose labels tie
-    waiting: tuple[str, ...]  # patches of the newest batch that nobody has answered
+    waiting: tuple[str, ...]  # patches of the newest batch that nobody has answered since then
     opinion: Opinion
     source: PoolSource | None  # None where no pixels can be read
     missing: Mapping[str, str]  # scenes whose pixels cannot be read, and why
@@ -46,14 +46,13 @@ class Survey:
         labels = consensus(history).set_index("patch_id")["label"]
         rounds = run.rounds()
         tied = disputed(history)
-        newest = rounds[-1].patch_ids if rounds and rounds[-1].batch_id is not None else ()
         source, missing = _pixels(run)
         return cls(
             run=run,
             history=history,
             labels=labels,
             disputed=tuple(tied),
-            waiting=tuple(p for p in newest if p not in labels.index and p not in tied),
+            waiting=tuple(run.unanswered(rounds[-1], history)) if rounds else (),
             opinion=opinion(run, source, missing, device=device, report=report),
             source=source,
             missing=missing,

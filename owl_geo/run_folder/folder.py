@@ -23,7 +23,14 @@ from owl_geo.disk.atomic import file_state, finish_replacing, locked
 from owl_geo.disk.presence import exists, is_dir
 from owl_geo.errors import RunError, SourceError
 from owl_geo.ground.same_ground import are_shown
-from owl_geo.labels import AnsweredRun, LabelStore, newest_answers, open_store, settled
+from owl_geo.labels import (
+    AnsweredRun,
+    LabelStore,
+    newest_answers,
+    not_withdrawn,
+    open_store,
+    settled,
+)
 from owl_geo.labels.exchange import corners_of
 from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
@@ -332,7 +339,15 @@ class Run:
         """
         if history is None:
             history = self.labels.history()
-        return self.journal.waits(entry, history, self._labelled_since(entry, history))
+        labelled = self._labelled_since(entry, history)
+        return self.journal.waits(entry, not_withdrawn(history), labelled)
+
+    def unanswered(self, entry: Round, history: pd.DataFrame) -> list[str]:
+        """Return the patches of a round's batch that nobody has labelled since it was made."""
+        given = not_withdrawn(history)
+        answered = {*given.loc[given["batch_id"] == entry.batch_id, "patch_id"]}
+        answered |= self._labelled_since(entry, history).keys()
+        return [patch for patch in entry.patch_ids if patch not in answered]
 
     def answers_before(self, entry: Round, history: pd.DataFrame) -> int | None:
         """Return the number of the last answer before a batch was made; None = not known.

@@ -74,6 +74,20 @@ class Journal:
         self._read[folder] = (state, entry)
         return entry
 
+    def beside(self, entry: Round) -> list[Path]:
+        """Return the GeoPackages in a round's folder that are not its batch, such as copies of it.
+
+        Raises RunError where the folder cannot be read.
+        """
+        folder = self._paths.round_folder(entry.number)
+        own = {path.name for path in self._paths.batches(entry).values()}
+        try:
+            found = entries(folder)
+        except OSError as error:
+            fault = no_access(folder, error)
+            raise RunError(fault.what, remedy=fault.remedy) from error
+        return [one for one in found if one.suffix.lower() == ".gpkg" and one.name not in own]
+
     def publish(self, entry: Round, write: Callable[[Path], None]) -> None:
         """Write a round as a whole: ``write`` fills a folder that is then renamed.
 
@@ -131,8 +145,9 @@ class Journal:
 
         A part of a team's batch waits until its annotator has answered something, somebody outside
         the team has answered one of its patches, or every patch that is only in this part has an
-        answer. ``labelled`` says who has labelled patches since the batch was made, as an answer to
-        whatever batch: once all patches of a file have such labels, it does not wait either.
+        answer. ``history`` has the answers that nobody took back. ``labelled`` says who has
+        labelled patches since the batch was made, as an answer to whatever batch: once all patches
+        of a file have such labels, it does not wait either.
         """
         if entry.batch_id is None:
             return []

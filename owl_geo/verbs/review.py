@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from owl_geo.errors import ConfigError, RunError, check_number
+from owl_geo.labels import not_withdrawn
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
 from owl_geo.search.records import Answers, Batch
@@ -119,7 +120,7 @@ def review(
 
 def _reviewed(run: Run) -> IntArray:
     """Return the positions of the patches that reviews have answered."""
-    history = run.labels.history()
+    history = not_withdrawn(run.labels.history())
     reviewed = history[history["batch_id"].map(is_review).astype(bool)]
     return positions_of(run.patches, reviewed["patch_id"].unique().tolist())
 

@@ -28,6 +28,7 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
 from owl_geo.search.pool import relevance_model
 from owl_geo.types import IntArray
+from owl_geo.verbs.copies import copies_with_answers
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Status:
     disputed: int  # patches where annotators' labels tie, which are asked again
     lost_by: int | None  # the round that learned from answers that are kept no more; None if none
     waiting: tuple[Path, ...]  # files of the last batch that have no answers yet
+    copies: tuple[Path, ...]  # copies beside batches, with answers that the run does not have
     next_step: Literal["query", "label", "run", "nothing"]
 
 
@@ -97,6 +99,7 @@ def _status(run: Run) -> Status:
         disputed=len(tied),
         lost_by=lacking.number if lacking is not None else None,
         waiting=tuple(waiting),
+        copies=tuple(copies_with_answers(run, rounds, history)),
         next_step=next_step,
     )
 

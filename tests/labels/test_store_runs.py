@@ -290,6 +290,39 @@ def test_a_tie_is_asked_again_in_the_next_layer(
     assert tied[0] not in query(run).patch_ids
 
 
+def test_a_tie_that_all_of_a_team_are_asked_again_is_not_answered_yet(
+    server: Server, team: Database, annotators: Callable[..., None], tmp_path: Path, owl: Owl
+) -> None:
+    annotators("ana", "ben")
+    parts = {"annotators": ["ana", "ben"], "overlap": 1.0}
+    run = known_run(tmp_path / "run", team, team=parts, model={"head": "logistic"})
+    first = publish(run, query(run)).layer
+    answer_all(server, team, first, "ana")
+    answer_all(server, team, first, "ben")
+    tied = run.rounds()[0].patch_ids[:1]
+    labels = "CASE label WHEN 'absent' THEN 'present' ELSE 'absent' END"
+    with server.connect(database_name(team), "ben") as ben:
+        ben.execute(f'UPDATE owl_geo."{first}" SET label = {labels} WHERE patch_id = %s', tied)
+    entry = query(run)
+    assert tied[0] in entry.patch_ids
+    second = publish(run, entry).layer
+
+    def told() -> str:
+        lines = owl("store", "status", run.path).out.splitlines()
+        return " and ".join(line.split(", ")[1] for line in lines if "patches" in line)
+
+    assert told() == "6 answered and 0 answered"
+    for number, role in enumerate(("ana", "ben")):
+        with server.connect(database_name(team), role) as connection:
+            connection.execute(
+                f"UPDATE owl_geo.\"{second}\" SET label = 'absent' WHERE patch_id = %s", tied
+            )
+        assert told() == f"6 answered and {number} answered"
+    with server.connect(database_name(team), "ben") as ben:
+        ben.execute(f'UPDATE owl_geo."{second}" SET label = NULL WHERE patch_id = %s', tied)
+    assert told() == "5 answered and 0 answered"
+
+
 def test_a_team_reviews_what_it_answered_otherwise(
     server: Server, team: Database, annotators: Callable[..., None], tmp_path: Path, owl: Owl
 ) -> None:

@@ -155,3 +155,19 @@ def test_the_remedy_for_a_short_timeout_is_one(
     database = with_setting("statement_timeout TO 1")
     monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=5min")
     set_up(database)
+
+
+def test_a_full_disk_is_said_to_be_the_servers(server: Server, team: Database) -> None:
+    run_id = new_run(team)
+    store = PostGISLabels(team, run_id, None)
+    with server.connect(database_name(team), "postgres") as connection:
+        connection.execute(
+            "CREATE FUNCTION public.fill() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE 'kein Platz mehr' USING ERRCODE = 'disk_full'; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER fill BEFORE INSERT ON owl_geo.answers EXECUTE FUNCTION public.fill()"
+        )
+    with pytest.raises(RunError, match="kein Platz mehr; free space on the server, then try again"):
+        store.append([an_answer(run_id)], FOOTPRINT)
+    assert store.count() == 0

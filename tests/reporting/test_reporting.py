@@ -24,6 +24,7 @@ import owl_geo
 from owl_geo import OwlError, Run
 from owl_geo.cli import _run as owl
 from owl_geo.evaluation.simulate import simulate
+from owl_geo.labels import Answer
 from owl_geo.reporting.colours import Stretch
 from owl_geo.reporting.facts import facts
 from owl_geo.reporting.sections.model import concepts
@@ -281,6 +282,26 @@ def test_labels_that_no_round_has_learnt_from_are_told(tmp_path) -> None:
     assert "a model that has learnt from all 18 labels." in Page(owl_geo.report(run)).text
     owl_geo.query(run, device="cpu")
     assert dict(facts(run, status(run)))["Model"].startswith("round 2, fitted on 18 labels; ")
+
+
+def test_labels_that_changed_since_the_model_are_not_made_up_for_by_those_that_went(
+    tmp_path,
+) -> None:
+    run = answered(tmp_path / "run", rounds=2)
+    owl_geo.query(run, device="cpu")
+    gone, changed, gone_too, other, *_ = run.labels.current()["patch_id"]
+    fresh = run.rounds()[2].patch_ids[:2]
+    label = dict(run.labels.current()[["patch_id", "label"]].to_numpy())
+    swapped = "present" if label[changed] == "absent" else "absent"
+    words = {gone: None, gone_too: None, changed: swapped, other: label[other]}
+    words |= dict.fromkeys(fresh, "absent")
+    who = run.labels.history()["annotator"].iloc[0]
+    answers = [
+        Answer(patch, word, who, "2027-01-01T10:00:00Z", "b", 2) for patch, word in words.items()
+    ]
+    run.labels.append(answers, run.footprints(list(words)))
+    said = dict(facts(run, status(run)))["Model"]
+    assert said.startswith("round 2, fitted on 18 labels, not yet on the 3 since then; ")
 
 
 def test_the_title_is_what_is_searched_for_and_the_folder_stands_below(tmp_path) -> None:

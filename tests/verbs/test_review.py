@@ -18,7 +18,9 @@ from owl_geo.batches import read_batch
 from owl_geo.cli import _run as owl
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
+from owl_geo.labels import Answer
 from owl_geo.reporting.sections.answers import n_asked
+from owl_geo.reporting.survey import Survey
 
 
 def make(folder: Path, **tables: object) -> Run:
@@ -112,6 +114,27 @@ def test_its_answers_are_learnt_and_marked(tmp_path: Path, capsys) -> None:
     assert rejected and set(again.patch_ids) == set(expected)
 
 
+def test_what_a_review_asked_and_nobody_answers_any_more_is_reviewed_again(tmp_path: Path) -> None:
+    run, _ = started(tmp_path)
+    first = review(run, threshold=1e-9, size=1000).round
+    rejected = [patch for patch in first.patch_ids if truth(patch) == "absent"][:3]
+
+    def say(patch: str, label: str | None, day: int, comment: str | None = None) -> None:
+        at = f"2026-04-{day:02}T10:00:00Z"
+        given = Answer(patch, label, "ana", at, first.batch_id or "", first.number, comment)
+        run.labels.append([given], run.footprints([patch]))
+
+    taken_back, remarked, kept = rejected
+    say(taken_back, "absent", 1)
+    say(taken_back, None, 2)
+    say(remarked, None, 1, "cloudy")
+    assert run.waits(first) == [run.batch_path(1)]  # a remark is no answer
+    say(kept, "absent", 1)
+    assert run.waits(first) == []
+    again = review(run, threshold=1e-9, size=1000).round.patch_ids
+    assert {taken_back, remarked} <= {*again} and kept not in again
+
+
 def test_the_audit_is_left_alone(tmp_path: Path) -> None:
     run, wrong = started(tmp_path)
     before = status(run)
@@ -203,6 +226,17 @@ def test_a_search_with_truth_reviews_nothing_that_is_held_out(tmp_path: Path) ->
     assert not run.is_finished()
     simulate(run)  # the truth answers it, and the budget of rounds is as it was
     assert run.is_finished() and len(run.rounds()) == finished + 2
+
+
+def test_the_report_shows_what_a_review_asks_again_as_not_answered(tmp_path: Path) -> None:
+    run, wrong = started(tmp_path)
+    asked = review(run, threshold=0.01, size=200).round.patch_ids
+    assert {*wrong} <= {*asked}
+    assert Survey.of(run).waiting == asked
+    done, left = asked[::2], asked[1::2]
+    searches.label(run.batch_path(1), {patch: truth(patch) for patch in done})
+    ingest(run, [run.batch_path(1)], annotator="ana")
+    assert Survey.of(run).waiting == left
 
 
 def test_a_review_waits_though_its_patches_have_answers(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -249,3 +250,33 @@ def test_a_round_of_another_store_tells_no_time_of_an_import(tmp_path: Path) -> 
         until = dict(zip(current["patch_id"], answered.open_until, strict=True))
         assert {until[patch] for patch in sorted(targets)[:40]} == {-1}
         assert [{until[patch] for patch in patches} for patches in asked] == [{0}, {1}]
+
+
+@pytest.mark.parametrize("annotator", ["ben", None])
+def test_answers_in_copies_beside_a_batch_are_not_overlooked(
+    annotator: str | None, tmp_path: Path
+) -> None:
+    run = make(tmp_path / "run")
+    first = query(run)
+    batch = run.batch_path(0)
+    copy, other = batch.with_stem("batch (conflicted copy)"), batch.with_stem("batch-PC2")
+    one, two, three, *_ = first.patch_ids
+    label(batch, {one: "absent", two: "absent"})
+    shutil.copy(batch, copy)
+    shutil.copy(batch, other)
+    batch.with_stem("notes").write_bytes(b"of another kind")
+    ingest(run, [batch], annotator="ana")
+    assert status(run).copies == ()  # they hold nothing else
+    label(copy, {three: "present"}, annotator)
+    query(run)
+    assert status(run).copies == (copy,)
+    line = f"owl-geo ingest {run.path} '{copy}'"
+    assert dict(facts(run, status(run)))["Copies"].endswith(line)
+    ingest(run, [copy], annotator="cas")
+    assert status(run).copies == ()
+    label(copy, {one: "absent"}, "dora")  # who agrees is one more annotator
+    label(other, {two: "present"}, annotator)
+    assert status(run).copies == (copy, other)
+    ingest(run, [copy, other], annotator="cas")
+    assert status(run).copies == ()
+    assert "Copies" not in dict(facts(run, status(run)))
