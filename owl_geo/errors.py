@@ -200,6 +200,18 @@ _AWAY_ERRORS = tuple(getattr(errno, name) for name in _AWAY if hasattr(errno, na
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
+# What Windows says where a program has a file open, which then stays in its place. The first is also
+# that of a file that may not be written.
+_IN_USE = (5, 32, 33)
+
+
+def closing_it(error: BaseException) -> str:
+    """Return what to do where Windows keeps a file that is open, empty for any other error."""
+    if getattr(error, "winerror", None) not in _IN_USE:
+        return ""
+    return "close it where it is open, for example in QGIS, and run the command again"
+
+
 def system_error(error: Exception) -> OwlError | None:
     """Return what to say of what the system lacks or refuses, or None for any other error."""
     if isinstance(error, MemoryError):

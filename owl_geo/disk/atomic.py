@@ -10,12 +10,12 @@ import shutil
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from owl_geo.disk.presence import exists, is_dir, is_file
-from owl_geo.errors import NO_ROOM, BatchError, BusyError, RunError, no_access
+from owl_geo.errors import NO_ROOM, BatchError, BusyError, RunError, closing_it, no_access
 
 
 @contextmanager
@@ -95,9 +95,11 @@ def finish_replacing(folder: Path, waiting: str) -> None:
         (folder / waiting).rmdir()
     except OSError as error:
         reason = error.strerror or str(error)
+        again = closing_it(error) or "run a command on it again"
         raise RunError(
-            f"cannot write {folder}: {reason}; the new files are complete, but not all in place",
-            remedy="run a command on it again, which moves the rest",
+            f"cannot write {error.filename2 or folder}: {reason}; the new files are complete, but "
+            "not all in place",
+            remedy=f"{again}, which moves the rest",
         ) from error
 
 
@@ -170,6 +172,17 @@ def clear_partials(folder: Path) -> None:
         if exists(folder / f"{stem}{path.suffix}"):
             with suppress(OSError):
                 path.unlink()
+
+
+def check_free(files: Iterable[Path]) -> None:
+    """Raise RunError where a file cannot be replaced; one that does not exist can.
+
+    Windows keeps what another program has open. Ask before the first of several is replaced, or
+    where it takes long until then. Nothing is changed: each file gets the name that it has.
+    """
+    for file in files:
+        with disk_errors(file), suppress(FileNotFoundError):
+            file.rename(file)
 
 
 # of a file: when it was written, its size, and the number under which the disk keeps it
@@ -354,7 +367,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
     except (OSError, BatchError) as error:  # a BatchError names the temporary folder
         raise RunError(
-            f"cannot write {path}: {_reason(error)} (nothing there was changed)"
+            f"cannot write {path}: {_reason(error)} (nothing there was changed)",
+            remedy=closing_it(_root(error)),
         ) from error
 
 

@@ -197,6 +197,7 @@ def _predict(
     report: Reporter,
 ) -> dict[str, str]:
     """Predict the scenes one by one and return those that failed, with the reasons."""
+    folder.check_free(scenes)
     folder.forget_whole()
     run = folder.run
     source, missing = (run.source, {}) if on_error == "fail" else present_source(run)

@@ -14,7 +14,7 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
-from owl_geo.disk.atomic import check_still_there, disk_errors, locked
+from owl_geo.disk.atomic import check_free, check_still_there, disk_errors, locked
 from owl_geo.disk.file_names import file_names
 from owl_geo.disk.presence import exists
 from owl_geo.errors import BusyError, RunError
@@ -70,8 +70,12 @@ class PredictionFolder:
         file, entry = self.files[scene], self.record.scenes.get(scene)
         if entry is None or entry != {"file": file, "made_from": self.made_from(scene)}:
             return False
-        paths = [path for one in outputs().values() for path in one.scene_files(self.path, file)]
-        return all(exists(path) for path in [*paths, table_path(self.path, file)])
+        return all(exists(path) for path in self._files_of(scene))
+
+    def _files_of(self, scene: str) -> list[Path]:
+        file = self.files[scene]
+        maps = [path for one in outputs().values() for path in one.scene_files(self.path, file)]
+        return [*maps, table_path(self.path, file)]
 
     def made_from(self, scene: str) -> str:
         """Return a digest of all that the scene's maps depend on, including changed pixels."""
@@ -117,6 +121,11 @@ class PredictionFolder:
                 for output in outputs().values():
                     output.forget_scene(self.path, file)
                 table_path(self.path, file).unlink(missing_ok=True)
+
+    def check_free(self, scenes: Sequence[str]) -> None:
+        """Raise RunError where what is to be replaced cannot be; see ``disk.atomic.check_free``."""
+        whole = [output.whole(self.path) for output in outputs().values()]
+        check_free([*whole, *(file for scene in scenes for file in self._files_of(scene))])
 
     def forget_whole(self) -> None:
         """Delete what is made over all scenes, before it becomes a mixture of old and new."""
