@@ -200,8 +200,8 @@ _AWAY_ERRORS = tuple(getattr(errno, name) for name in _AWAY if hasattr(errno, na
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
-# What Windows says where a program has a file open, which then stays in its place. The first is also
-# that of a file that may not be written.
+# What Windows says where a program has a file open, which then stays in its place; the first also
+# where it may not be written.
 _IN_USE = (5, 32, 33)
 
 

@@ -27,7 +27,7 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
     QgsRasterLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QProcess
+from qgis.PyQt.QtCore import QCoreApplication, QProcess, QThread
 
 from .core import (
     environment,
@@ -40,7 +40,7 @@ from .core import (
     without_progress,
 )
 from .on_disk import is_file
-from .predictions import PATCHES, PROBABILITY
+from .predictions import PATCHES, PROBABILITY, ClosedMaps
 from .run_folder import SETTINGS_FILE
 from .settings import PluginSettings
 
@@ -399,7 +399,31 @@ class Predict(_Command):
             QgsProcessingOutputVectorLayer("PATCHES", translate("OwlGeo", "Most probable patches"))
         )
 
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        run = self._text("RUN", parameters, context)
+        # in a model, not even this is done in the thread of the layers
+        in_their_thread = QThread.currentThread() == QCoreApplication.instance().thread()
+        self._maps = ClosedMaps(Path(run)) if run and in_their_thread else None
+        return True
+
     def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        try:
+            return self._predict(parameters, context, feedback)
+        finally:
+            if self._maps is not None:
+                self._maps.replaced.emit()
+
+    def _predict(
         self,
         parameters: dict[str, Any],
         context: QgsProcessingContext,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.core import QgsMapLayer, QgsMapLayerStyle, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
 
 from .errors import Problem, reading
 from .layer_tree import FRAMES, MAP, add_below
@@ -60,17 +60,52 @@ def hide_predictions(run: Path | None) -> bool:
 
     These are the layers of ``show_predictions``, and any other map of the run.
     """
-    folder = run.absolute() / FOLDER if run is not None else None
     hidden = False
     for node in QgsProject.instance().layerTreeRoot().findLayers():
         layer = node.layer()
         if layer is None:
             continue
-        is_map = folder is not None and folder in Path(layer.source().split("|")[0]).parents
+        is_map = run is not None and _is_map(layer, run)
         if is_map or layer.customProperty(_PROPERTY):
             hidden = hidden or node.isVisible()
             node.setItemVisibilityChecked(False)
     return hidden
+
+
+class ClosedMaps(QObject):
+    """The layers of a run's maps, closed while owl-geo replaces these: Windows keeps what is open.
+
+    Made in the thread of the layers. From any thread, ``replaced`` opens them again as they were.
+    """
+
+    replaced = pyqtSignal()
+
+    def __init__(self, run: Path) -> None:
+        super().__init__()
+        self._layers: list[tuple[QgsMapLayer, str, QgsMapLayerStyle]] = []
+        for layer in QgsProject.instance().mapLayers().values():
+            if _is_map(layer, run):
+                style = QgsMapLayerStyle()
+                style.readFromLayer(layer)
+                self._layers.append((layer, layer.source(), style))
+                layer.setDataSource("", layer.name(), layer.providerType(), False)
+        _closed.add(self)
+        self.replaced.connect(self._open)
+
+    def _open(self) -> None:
+        _closed.discard(self)
+        for layer, source, style in self._layers:
+            with suppress(RuntimeError):  # removed from the project meanwhile
+                layer.setDataSource(source, layer.name(), layer.providerType(), False)
+                style.writeToLayer(layer)
+                layer.triggerRepaint()
+
+
+_closed: set[ClosedMaps] = set()  # until they are opened: who closed them may be gone by then
+
+
+def _is_map(layer: QgsMapLayer, run: Path) -> bool:
+    return run.absolute() / FOLDER in Path(layer.source().split("|")[0]).parents
 
 
 def run_of_map(layer: QgsMapLayer) -> Path | None:

@@ -13,6 +13,7 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsGraduatedSymbolRenderer,
     QgsPalettedRasterRenderer,
+    QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProject,
@@ -26,10 +27,11 @@ from qgis.PyQt.QtGui import QColor, QKeyEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLabel, QPushButton, QSlider
 from test_plugin_beside import Window
-from test_plugin_core import first_round, owl_geo, process, run, tree, with_program
+from test_plugin_core import PROGRAM, first_round, owl_geo, process, run, tree, with_program
 
 from owl_geo_labeler import schema
 from owl_geo_labeler.next_batch import Wanted
+from owl_geo_labeler.predictions import show_predictions
 from owl_geo_labeler.thumbnails import Thumbnails
 
 __all__ = ["first_round", "run", "with_program"]  # fixtures
@@ -199,6 +201,52 @@ def test_predict_can_load_its_maps(with_program, predicted_run, tmp_path):
         algorithm = registry.createAlgorithmById("owlgeo:predict")
         _, done = algorithm.run({"RUN": str(run), "LOAD": load}, context, QgsProcessingFeedback())
         assert done and len(context.layersToLoadOnCompletion()) == count
+
+
+def open_files():
+    """Return the paths of the files that this process has open."""
+    return [str(path.resolve()) for path in Path("/proc/self/fd").iterdir()]
+
+
+def test_predict_replaces_no_map_that_is_open(plugin, predicted_run, tmp_path):
+    """Windows would keep it. The layers show the new maps as the old ones were shown."""
+    run = Path(shutil.copytree(predicted_run, tmp_path / "copy"))
+    best, raster = show_predictions(run, None)
+    best.renderer().setClassAttribute("uncertainty")
+    raster.setOpacity(0.4)
+    seen, program = tmp_path / "open", tmp_path / "owl-geo"
+    program.write_text(f'#!/bin/sh\nls -l /proc/$PPID/fd > "{seen}"\nexec "{PROGRAM}" "$@"\n')
+    program.chmod(0o755)
+    QgsSettings().setValue("owl_geo_labeler/executable", str(program))
+    assert best.featureCount() == 7
+    assert [path for path in open_files() if str(run) in path]
+    made = process("predict", RUN=str(run), TOP=3)
+    assert isinstance(made, dict), made
+    assert str(run) not in seen.read_text()
+    assert best.isValid() and best.featureCount() == 3
+    assert best.renderer().classAttribute() == "uncertainty"
+    assert raster.isValid() and raster.opacity() == 0.4
+    (run / "owl.toml").rename(run / "gone.toml")
+    assert "make a run with" in process("predict", RUN=str(run), TOP=3)
+    assert best.isValid() and raster.isValid()
+
+
+def test_predict_beside_the_map_opens_its_layers_again(
+    with_program, predicted_run, tmp_path, wait_until
+):
+    run = Path(shutil.copytree(predicted_run, tmp_path / "copy"))
+    layers = show_predictions(run, None)
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    context.setProject(QgsProject.instance())
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("owlgeo:predict")
+    task = QgsProcessingAlgRunnerTask(algorithm, {"RUN": str(run), "TOP": 3}, context, feedback)
+    assert not any(layer.isValid() for layer in layers)
+    ended = []
+    task.executed.connect(lambda done, results: ended.append(done))
+    QgsApplication.taskManager().addTask(task)
+    wait_until(lambda: ended == [True], seconds=60)
+    assert all(layer.isValid() for layer in layers)
+    assert layers[0].featureCount() == 3
 
 
 def test_predict_leaves_out_a_scene_or_stops(with_program, predicted_run, folder, tmp_path):

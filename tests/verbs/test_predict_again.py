@@ -55,6 +55,37 @@ def test_finished_scenes_are_left_alone_until_answers_are_new(tmp_path) -> None:
     assert all(before[name] != after[name] for name in before if name.startswith("probability/"))
 
 
+@pytest.mark.parametrize(
+    "file", ["areas.gpkg", "patches.gpkg", "probability/c.tif", "patches/c.parquet"]
+)
+def test_nothing_is_replaced_where_windows_keeps_a_file_that_is_open(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = answered(tmp_path / "run")
+    folder = predict(run).folder
+    answer(run)
+    before = times(folder)
+    change = Path.rename
+
+    def rename(path: Path, to: Path) -> Path:
+        if folder / file in (path, to):
+            error = PermissionError(13, "in use by another process", str(path))
+            error.winerror = 32  # type: ignore[attr-defined]
+            raise error
+        return change(path, to)
+
+    with monkeypatch.context() as windows:
+        windows.setattr(Path, "rename", rename)
+        with pytest.raises(OwlError) as raised:
+            predict(run)
+    assert str(raised.value) == (
+        f"cannot write {folder / file}: in use by another process (nothing there was changed); "
+        "close it where it is open, for example in QGIS, and run the command again"
+    )
+    assert times(folder) == before
+    assert predict(run).done
+
+
 def test_settings_that_matter_make_it_anew(tmp_path) -> None:
     run = answered(tmp_path / "run")
     predict(run)
