@@ -12,6 +12,7 @@ translate = QCoreApplication.translate
 # QGIS sets these for its own Python, GDAL and PROJ; they break another Python
 _OF_QGIS = ("PYTHONHOME", "PYTHONPATH", "GDAL_DATA", "GDAL_DRIVER_PATH", "PROJ_LIB", "PROJ_DATA")
 _STOPPED = (130, 143)  # exit codes after an interruption
+_WARNING = "warning: "  # how the lines begin in which owl-geo warns
 _PROGRESS = re.compile(r"[^:]+: [\d,]+ of [\d,]+ \((\d+) ?%\)")  # how owl-geo reports its progress
 
 
@@ -76,6 +77,12 @@ def without_progress(stderr: str) -> list[str]:
     return [line for line in lines if not _PROGRESS.match(line)]
 
 
+def warnings_in(stderr: str) -> list[str]:
+    """Return what owl-geo warned of."""
+    lines = without_progress(stderr)
+    return [line[len(_WARNING) :] for line in lines if line.startswith(_WARNING)]
+
+
 def not_owl_geo(program: str, command: str) -> str:
     """Return what to say of a program that ends well, but does not do what owl-geo does."""
     message = translate(
@@ -103,6 +110,7 @@ class CoreProcess(QObject):
     """
 
     progressed = pyqtSignal(str)  # how far its work is
+    warned = pyqtSignal(str)  # of what the analyst should know
     done = pyqtSignal(str)
     failed = pyqtSignal(str)
     unstarted = pyqtSignal(str)
@@ -141,6 +149,8 @@ class CoreProcess(QObject):
     def _finish(self, exit_code: int, status: QProcess.ExitStatus) -> None:
         self._read_output()
         self._read_errors()
+        for text in warnings_in(self._stderr):
+            self.warned.emit(text)
         if self._cancelled:
             self.failed.emit(stopped())
         elif status == QProcess.ExitStatus.NormalExit and exit_code == 0:

@@ -27,6 +27,7 @@ class Engine(QObject):
     refused = pyqtSignal(int, str)
     lost = pyqtSignal(int)
     progressed = pyqtSignal(int, str)  # how far its work is
+    warned = pyqtSignal(str)  # of what the analyst should know
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -136,6 +137,8 @@ class Engine(QObject):
             per_cent = 100 * params["done"] / params["of"]
             share = f"{params['done']} of {params['of']} ({per_cent:.0f} %)"
             self.progressed.emit(params["id"], f"{params['what']}: {share}")
+        elif message.get("method") == "log" and message["params"]["level"] == "warning":
+            self.warned.emit(" ".join(message["params"]["message"].split()))
         if "method" in message or message.get("id") not in self._asked:
             return
         number = message["id"]

@@ -59,6 +59,7 @@ class NextBatch(QObject):
     """Take in answers and make a batch, as ``owl-geo ingest`` and what is wanted do."""
 
     progressed = pyqtSignal(str, str)  # the step, and its progress once that is known
+    warned = pyqtSignal(str)  # by a command; the engine says so itself
     done = pyqtSignal(object)  # Path or SharedPlace of the new batch
     failed = pyqtSignal(str)
     unstarted = pyqtSignal(str)
@@ -173,6 +174,7 @@ class NextBatch(QObject):
         self.progressed.emit(step, "")
         self._process = CoreProcess(self._program, self)
         self._process.progressed.connect(lambda line: self.progressed.emit(step, line))
+        self._process.warned.connect(self.warned)
         self._process.done.connect(self._next)
         self._process.failed.connect(self.failed)
         self._process.unstarted.connect(self.unstarted)

@@ -44,6 +44,7 @@ class Rounds(QObject):
         self._dock, self._messages, self._settings = dock, messages, settings
         self._ask_run = ask_run
         self._engine = Engine(self)
+        self._warned_of: set[str] = set()  # once is enough
         self._work: NextBatch | None = None
         self._asked: RunFolder | None = None  # the run of the batch that is being made
         # the batch that was open when another was asked for, how many answers had been given, and
@@ -55,6 +56,7 @@ class Rounds(QObject):
         self._typed_for: tuple[Labelling | None, Path | SharedPlace, RunFolder | None] | None = None
         dock.footer.cancelled.connect(self.cancel)
         dock.typed.connect(self._on_typed)
+        self._engine.warned.connect(self._warn)
 
     # --- a batch begins and ends ------------------------------------------------------------------
 
@@ -306,10 +308,16 @@ class Rounds(QObject):
             program, run, answered, annotator, self._engine, shared, self, wanted
         )
         self._work.progressed.connect(self._dock.footer.set_working)
+        self._work.warned.connect(self._warn)
         self._work.done.connect(self._on_next)
         self._work.failed.connect(self._on_failed)
         self._work.unstarted.connect(self._on_unstarted)
         self._work.start()
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned_of:
+            self._warned_of.add(text)
+            self._messages.warn(text)
 
     def _on_next(self, place: Path | SharedPlace) -> None:
         self._end_work()

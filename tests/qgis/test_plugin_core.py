@@ -164,6 +164,30 @@ def test_an_answer_that_was_typed_into_the_table_is_of_whoever_labels(
     assert len(told) == 3 and all(" Ada " in line for line in told[1:])
 
 
+@pytest.mark.parametrize("way", ["engine", "commands"])
+def test_what_owl_geo_warns_of_is_shown_once(
+    way, with_program, run, folder, press, wait_until, messages, monkeypatch
+):
+    plugin = with_program
+    if way == "commands":
+        monkeypatch.setattr(plugin.rounds._engine, "follow", lambda *_: None)
+    scene = folder / "scenes" / "east.tif"
+    before, when = scene.read_bytes(), scene.stat()
+    scene.write_bytes(before + b" ")
+    try:
+        plugin.open_run(run)
+        for number in (1, 2):
+            press("1", "2")
+            click_next(plugin)
+            wait_until(lambda: plugin.labelling.batch.round == number, seconds=120)
+            told = [text for text in messages() if text.startswith("scene 'east' changed since")]
+            assert len(told) == (1 if number == 1 else 0)
+            plugin._iface.messageBar().clearWidgets()
+    finally:
+        scene.write_bytes(before)
+        os.utime(scene, ns=(when.st_atime_ns, when.st_mtime_ns))
+
+
 def test_the_process_that_stays_makes_the_next_batch(with_program, run, press, wait_until):
     """It asks what commands ask; where it is killed, commands go on."""
     plugin = with_program
@@ -563,7 +587,7 @@ class Slow(QObject):
     """A next batch that comes when the test says so."""
 
     progressed, done = pyqtSignal(str, str), pyqtSignal(object)
-    failed, unstarted = pyqtSignal(str), pyqtSignal(str)
+    warned, failed, unstarted = pyqtSignal(str), pyqtSignal(str), pyqtSignal(str)
 
     def __init__(self, *_arguments):
         super().__init__()
