@@ -212,7 +212,9 @@ def _text(value: Any) -> str:
     """Return a value along an axis as text; NetCDF's characters are bytes as a rule."""
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    return f"{value:g}" if isinstance(value, np.floating) else str(value)
+    if isinstance(value, np.floating):  # a day may be 20210510.0
+        return f"{value:.0f}" if value.is_integer() else f"{value:g}"
+    return str(value)
 
 
 # --- bands ----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ offset.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,10 @@ import xarray as xr
 from owl_geo.sources.cube.file_bands import FileBands
 from owl_geo.types import AnyArray, BoolArray
 
-_NODATA = ("nodata", "no_data", "nodata_value", "nodatavals", "fill_value", "missing_value")
+_NODATA = (
+    *("nodata", "no_data", "nodata_value", "no_data_value", "nodatavals"),
+    *("fill_value", "fillvalue", "_fillvalue", "missing_value"),  # xarray heeds _FillValue alone
+)
 _NETCDF_SUFFIXES = (".nc", ".nc3", ".nc4", ".cdf", ".netcdf")
 # What NetCDF reads where nothing was written. Bytes have none, since all their values are in use;
 # those of 64 bits are no floats.
@@ -145,7 +149,20 @@ def _attributes(variable: xr.Variable) -> Mapping[str, Any]:
     value = variable.encoding.get("missing_value")
     if isinstance(value, str) or _is_rounded(value, variable):
         plain.setdefault("missing_value", value)
-    return {**plain, **attributes}
+    whole = {**plain, **attributes}
+    told = {name: _numbers_of(whole[name]) for name in (*_NODATA, *_LIMITS) if name in whole}
+    return {**whole, **told}
+
+
+def _numbers_of(value: Any) -> Any:
+    """Return the numbers that text lists, as GDAL's tags do; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    words = value.replace(",", " ").strip("{}[]() ").split()
+    for type_ in (int, float):
+        with suppress(ValueError):
+            return [type_(word) for word in words]
+    return value
 
 
 def _is_rounded(value: Any, variable: xr.Variable) -> bool:

@@ -332,9 +332,11 @@ def _crs(
     if crs is not None:
         return stated_crs(crs)
     if given is not None and "rioxarray" in sys.modules:
-        set_by_rioxarray = given.rio.crs  # set_crs leaves no trace in the attributes
-        if set_by_rioxarray is not None:
-            return CRS.from_user_input(set_by_rioxarray.to_wkt())
+        of_rioxarray = given.rio.crs
+        # set_crs leaves no trace but in the object; what it has of the mapping is read below
+        set_by_it = mapping is None or of_rioxarray != given.copy(deep=False).rio.crs
+        if of_rioxarray is not None and set_by_it:
+            return CRS.from_user_input(of_rioxarray.to_wkt())
     if mapping is not None:
         try:
             return CRS.from_cf(_in_metres(mapping, dataset, axes))

@@ -258,6 +258,13 @@ def test_dates_that_are_characters_of_netcdf_are_dates() -> None:
     assert (source.read(source.index["patch_id"].tolist())[0] == values[0]).all()
 
 
+def test_dates_that_are_numbers_with_a_point_are_dates() -> None:
+    array = cube(noisy(2)).assign_coords(time=[20210506.0, 20210511.0])
+    assert CubeSource(array, patch_size=10, time="stack").bands[0].endswith("@20210506")
+    source = CubeSource(array, patch_size=10, time="last")
+    assert str(source.dates["reflectance"]) == "2021-05-11"
+
+
 def test_stacked_dates_become_bands() -> None:
     values = np.stack([coordinates(20, 30, 4) + 1000 * date for date in range(3)])
     source = CubeSource(cube(values), time="stack", bands=("nir", "B2"), patch_size=10)
@@ -537,7 +544,9 @@ def test_the_crs_of_rioxarray(tmp_path: Path) -> None:
     assert CubeSource(path).grids["a"].crs == "EPSG:32719"
     with pytest.warns(FutureWarning):
         only_in_memory = plain.rio.set_crs("EPSG:32719")
+        in_place_of_its_own = cube(coordinates(40, 40)).rio.set_crs("EPSG:32719")
     assert CubeSource(only_in_memory, name="a").grids["a"].crs == "EPSG:32719"
+    assert CubeSource(in_place_of_its_own, name="a").grids["a"].crs == "EPSG:32719"
 
 
 def test_a_raster_opened_by_rioxarray_is_the_same_source(tmp_path: Path) -> None:

@@ -52,11 +52,13 @@ def opened(array: xr.DataArray, how: str, folder: Path) -> CubeSource:
         {"fill_value": MISSING},
         {"nodatavals": [MISSING]},
         {"missing_value": MISSING},
+        {"FillValue": MISSING},
         {"valid_range": [300, 2000]},
+        {"valid_range": "{300, 2000}"},  # as GDAL has it in its tags
         {"valid_min": 300},
         {"_eopf_attrs": {"fill_value": MISSING}},
     ],
-    ids=lambda attributes: next(iter(attributes)),
+    ids=lambda attributes: " ".join(map(str, *attributes.items())),
 )
 @pytest.mark.parametrize("scaled", [False, True])
 def test_what_is_declared_missing_has_no_part_in_a_median(
@@ -218,6 +220,11 @@ def test_a_missing_value_may_be_text(how: str, tmp_path: Path) -> None:
     source = opened(array, how, tmp_path)
     assert len(source.index) == 3
     assert np.unique(read(source)).tolist() == [1000]
+
+
+def test_a_valid_range_that_is_no_numbers_is_none() -> None:
+    array = cube(dates()).assign_attrs(valid_range="reflectances", valid_min="")
+    assert len(CubeSource(array, patch_size=SIZE).index) == 4
 
 
 def test_capital_letters_make_no_other_attribute() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -229,13 +230,18 @@ def test_coordinates_in_metres_do_not_fit_a_crs_in_feet() -> None:
     assert grid.transform == pytest.approx(RIGHT)
 
 
+@pytest.mark.parametrize("rioxarray", [True, False])
 @pytest.mark.parametrize(
     ("unit", "metres", "false_easting"), [("km", 1000, 500.0), ("km", 1000, 5e5), ("m", 1, 5e5)]
 )
 def test_a_false_origin_is_in_the_units_of_the_coordinates(
-    unit: str, metres: float, false_easting: float
+    unit: str, metres: float, false_easting: float, rioxarray: bool, monkeypatch: Any
 ) -> None:
-    """So CF has it; pyproj writes metres, and takes the number for them."""
+    """So CF has it; pyproj and rioxarray take the number for metres."""
+    if rioxarray:
+        pytest.importorskip("rioxarray")
+    else:
+        monkeypatch.delitem(sys.modules, "rioxarray", raising=False)
     dataset = cube(coordinates(20, 30)).to_dataset(name="reflectance")
     dataset["crs"].attrs = {
         "grid_mapping_name": "transverse_mercator",
