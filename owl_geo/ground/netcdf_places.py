@@ -1,9 +1,10 @@
 """NetCDF files whose pixels GDAL puts elsewhere than their coordinates do.
 
 GDAL places a variable by the attribute ``GeoTransform`` of its grid mapping, which stays that of
-the whole raster where xarray cuts out a part or turns rows around, takes coordinates in kilometres
-for metres, leaves out the turn of a raster that it wrote itself, and spreads rows evenly over a gap
-between them, since it compares three steps alone: the first, the middle and the last.
+the whole raster where xarray cuts out a part or turns rows around, takes coordinates in kilometres,
+or a false origin in them, for metres, leaves out the turn of a raster that it wrote itself, and
+spreads rows evenly over a gap between them, since it compares three steps alone: the first, the
+middle and the last.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ _OFF = 0.75  # pixels: whether coordinates are centres or corners is not what is
 _UNEVEN = 0.25  # pixels that one may be off its place in a row of even steps, by rounding
 _ROWS = 16  # that are compared
 _KILOMETRES = ("km", "kilometer", "kilometers", "kilometre", "kilometres")
+_FALSE_ORIGIN = ("#false_easting", "#false_northing")
+_WKT = ("#spatial_ref", "#crs_wkt")  # which count for GDAL before all else
+_FARTHEST = 1e5  # km; a false origin beyond is in metres, against CF
 _REMEDY = "add --source cube where it is a scene, else write it as a GeoTIFF first"
 
 
@@ -72,6 +76,8 @@ def _compared(dataset: rasterio.DatasetReader, file: str) -> Fault | None:
         if not all(_is_placed(content, dim) for dim in variable.dims[-2:]):
             return None
         y, x = (_coordinates(content, dim, dataset) for dim in variable.dims[-2:])
+        if _is_in_km(content, variable.dims[-1], dataset) and (far := _false_origin(dataset)):
+            return Fault(f"has a false origin of {far:g} km, which GDAL takes for metres", _REMEDY)
         variable = variable.isel(dict.fromkeys(variable.dims[:-2], 0))
         fault = _elsewhere(dataset, x, y) or _uneven(dataset, x, y)
         return fault or _mirrored(dataset, variable, x, y)
@@ -88,11 +94,29 @@ def _is_placed(content: xr.Dataset, dim: object) -> bool:
 
 def _coordinates(content: xr.Dataset, dim: object, dataset: rasterio.DatasetReader) -> AnyArray:
     """Return the coordinates along an axis, in metres where they are in km and the CRS is not."""
-    values = content.variables[dim]
+    metres = 1000.0 if _is_in_km(content, dim, dataset) else 1.0
+    return np.asarray(content.variables[dim].to_numpy() * metres)
+
+
+def _is_in_km(content: xr.Dataset, dim: object, dataset: rasterio.DatasetReader) -> bool:
+    """Return whether coordinates along an axis are in kilometres, and the CRS is in metres."""
     crs = dataset.crs
     in_metres = crs is not None and crs.is_projected and crs.linear_units_factor[1] == 1
-    is_in_km = str(values.attrs.get("units", "")).casefold() in _KILOMETRES
-    return np.asarray(values.to_numpy() * (1000.0 if in_metres and is_in_km else 1.0))
+    units = str(content.variables[dim].attrs.get("units", "")).strip().casefold()
+    return in_metres and units in _KILOMETRES
+
+
+def _false_origin(dataset: rasterio.DatasetReader) -> float:
+    """Return a false easting or northing that is in kilometres, 0 if there is none.
+
+    By CF (appendix F) it has the units of the coordinates, of which GDAL turns these alone into
+    metres.
+    """
+    tags = dataset.tags()
+    if any(key.endswith(_WKT) for key in tags):
+        return 0.0
+    numbers = (float(text) for key, text in tags.items() if key.endswith(_FALSE_ORIGIN))
+    return next((number for number in numbers if 0 < abs(number) < _FARTHEST), 0.0)
 
 
 def _elsewhere(dataset: rasterio.DatasetReader, x: AnyArray, y: AnyArray) -> Fault | None:

@@ -10,7 +10,7 @@ import rasterio
 import rasterio.shutil
 import xarray as xr
 from cubes import cube, write_netcdf
-from pyproj import CRS
+from pyproj import CRS, Transformer
 from rasters import ORIGIN, UTM, coordinates, write_raster
 
 from owl_geo.errors import LayerError, SourceError
@@ -69,6 +69,26 @@ def test_rows_that_were_turned_around_are_not_read_upside_down(axis: str, tmp_pa
     (grid,) = CubeSource(path, patch_size=10).grids.values()
     expected = (10, 0, X, 0, 10, Y - 200) if axis == "y" else (-10, 0, X + 300, 0, -10, Y)
     assert grid.transform == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("false_easting", "is_right"), [(500.0, False), (5e5, True)])
+def test_a_false_origin_is_not_put_elsewhere_than_coordinates_in_km(
+    false_easting: float, is_right: bool, tmp_path: Path
+) -> None:
+    """By CF it is in km, too; GDAL takes its number for metres."""
+    content = _one_band(units="km")
+    attributes = {**content["spatial_ref"].attrs, "false_easting": false_easting}
+    content["spatial_ref"].attrs = {
+        name: value for name, value in attributes.items() if name not in ("spatial_ref", "crs_wkt")
+    }
+    path = write_netcdf(tmp_path / "a.nc", content)
+    if is_right:
+        assert GeoTiffSource(path, patch_size=10).grids["a"].transform[2] == pytest.approx(X)
+    else:
+        _refused(path, "a false origin of 500 km, which GDAL takes for metres; add --source cube")
+    (grid,) = CubeSource(path, patch_size=10).grids.values()
+    there = Transformer.from_crs(grid.crs, UTM, always_xy=True).transform(X, Y)
+    assert there == pytest.approx((X, Y), abs=0.001)
 
 
 @pytest.mark.parametrize("axis", ["y", "x"])
