@@ -2,9 +2,9 @@
 
 GDAL places a variable by the attribute ``GeoTransform`` of its grid mapping, which stays that of
 the whole raster where xarray cuts out a part or turns rows around, takes coordinates in kilometres,
-or a false origin in them, for metres, leaves out the turn of a raster that it wrote itself, and
-spreads rows evenly over a gap between them, since it compares three steps alone: the first, the
-middle and the last.
+or a false origin in them, for metres, knows some projections not at all, leaves out the turn of a
+raster that it wrote itself, and spreads rows evenly over a gap between them, since it compares
+three steps alone: the first, the middle and the last.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
+from pyproj import CRS
 from rasterio.windows import Window
 
 from owl_geo.errors import Fault
+from owl_geo.ground.crs import geodetic_of
+from owl_geo.ground.grid_mappings import crs_of_mapping, mapping_names
+from owl_geo.ground.lengths import metres_in
+from owl_geo.ground.transformations import transformer
 from owl_geo.settings.subdatasets import file_of
 from owl_geo.types import AnyArray
 
@@ -28,10 +33,7 @@ if TYPE_CHECKING:
 _OFF = 0.75  # pixels: whether coordinates are centres or corners is not what is asked here
 _UNEVEN = 0.25  # pixels that one may be off its place in a row of even steps, by rounding
 _ROWS = 16  # that are compared
-_KILOMETRES = ("km", "kilometer", "kilometers", "kilometre", "kilometres")
-_FALSE_ORIGIN = ("#false_easting", "#false_northing")
-_WKT = ("#spatial_ref", "#crs_wkt")  # which count for GDAL before all else
-_FARTHEST = 1e5  # km; a false origin beyond is in metres, against CF
+_FAR = 100.0  # metres; by less, a datum may be put elsewhere
 _REMEDY = "add --source cube where it is a scene, else write it as a GeoTIFF first"
 
 
@@ -76,11 +78,10 @@ def _compared(dataset: rasterio.DatasetReader, file: str) -> Fault | None:
         if not all(_is_placed(content, dim) for dim in variable.dims[-2:]):
             return None
         y, x = (_coordinates(content, dim, dataset) for dim in variable.dims[-2:])
-        if _is_in_km(content, variable.dims[-1], dataset) and (far := _false_origin(dataset)):
-            return Fault(f"has a false origin of {far:g} km, which GDAL takes for metres", _REMEDY)
         variable = variable.isel(dict.fromkeys(variable.dims[:-2], 0))
         fault = _elsewhere(dataset, x, y) or _uneven(dataset, x, y)
-        return fault or _mirrored(dataset, variable, x, y)
+        fault = fault or _mirrored(dataset, variable, x, y)
+        return fault or _other_crs(dataset, content, variable)
 
 
 def _is_placed(content: xr.Dataset, dim: object) -> bool:
@@ -93,30 +94,45 @@ def _is_placed(content: xr.Dataset, dim: object) -> bool:
 
 
 def _coordinates(content: xr.Dataset, dim: object, dataset: rasterio.DatasetReader) -> AnyArray:
-    """Return the coordinates along an axis, in metres where they are in km and the CRS is not."""
-    metres = 1000.0 if _is_in_km(content, dim, dataset) else 1.0
+    """Return the coordinates along an axis, in metres where the CRS is."""
+    metres = _metres_in(content, dim, dataset)
     return np.asarray(content.variables[dim].to_numpy() * metres)
 
 
-def _is_in_km(content: xr.Dataset, dim: object, dataset: rasterio.DatasetReader) -> bool:
-    """Return whether coordinates along an axis are in kilometres, and the CRS is in metres."""
+def _metres_in(content: xr.Dataset, dim: object, dataset: rasterio.DatasetReader) -> float:
+    """Return how many metres the unit of an axis is, 1 where the CRS is not in metres."""
     crs = dataset.crs
     in_metres = crs is not None and crs.is_projected and crs.linear_units_factor[1] == 1
-    units = str(content.variables[dim].attrs.get("units", "")).strip().casefold()
-    return in_metres and units in _KILOMETRES
+    return metres_in(str(content.variables[dim].attrs.get("units", ""))) if in_metres else 1.0
 
 
-def _false_origin(dataset: rasterio.DatasetReader) -> float:
-    """Return a false easting or northing that is in kilometres, 0 if there is none.
-
-    By CF (appendix F) it has the units of the coordinates, of which GDAL turns these alone into
-    metres.
-    """
-    tags = dataset.tags()
-    if any(key.endswith(_WKT) for key in tags):
-        return 0.0
-    numbers = (float(text) for key, text in tags.items() if key.endswith(_FALSE_ORIGIN))
-    return next((number for number in numbers if 0 < abs(number) < _FARTHEST), 0.0)
+def _other_crs(
+    dataset: rasterio.DatasetReader, content: xr.Dataset, variable: xr.Variable
+) -> Fault | None:
+    """Return a fault where GDAL's CRS puts the raster elsewhere than its grid mapping does."""
+    y, x = variable.dims[-2:]
+    names = mapping_names(str(variable.attrs.get("grid_mapping", "")), {str(y), str(x)})
+    mapping = next((content.variables[name].attrs for name in names if name in content), None)
+    if mapping is None:
+        return None
+    units = (str(content.variables[dim].attrs.get("units", "")) for dim in (x, y))
+    right = crs_of_mapping(mapping, (metres_in(next(units)), metres_in(next(units))))
+    by_gdal = CRS.from_user_input(dataset.crs)
+    if not right.is_projected:
+        return None
+    if not by_gdal.is_projected:
+        projection = mapping.get("grid_mapping_name", right.name)
+        return Fault(f"is in a projection, {projection}, that GDAL does not read", _REMEDY)
+    west, north = dataset.transform.c, dataset.transform.f
+    here, there = (
+        transformer(crs, geodetic_of(crs)).transform(west, north) for crs in (right, by_gdal)
+    )
+    geod = right.get_geod()
+    off = 0.0 if geod is None else geod.inv(*here, *there)[2]
+    if off < _FAR:
+        return None
+    far = f"{off / 1000:,.1f} km"
+    return Fault(f"is put {far} off by GDAL, which reads its grid mapping otherwise than CF", _REMEDY)
 
 
 def _elsewhere(dataset: rasterio.DatasetReader, x: AnyArray, y: AnyArray) -> Fault | None:

@@ -85,9 +85,26 @@ def test_a_false_origin_is_not_put_elsewhere_than_coordinates_in_km(
     if is_right:
         assert GeoTiffSource(path, patch_size=10).grids["a"].transform[2] == pytest.approx(X)
     else:
-        _refused(path, "a false origin of 500 km, which GDAL takes for metres; add --source cube")
+        _refused(
+            path, r"put 4\d\d\.\d km off by GDAL, which reads its grid mapping otherwise than CF"
+        )
     (grid,) = CubeSource(path, patch_size=10).grids.values()
     there = Transformer.from_crs(grid.crs, UTM, always_xy=True).transform(X, Y)
+    assert there == pytest.approx((X, Y), abs=0.001)
+
+
+def test_a_projection_that_gdal_does_not_know_is_not_taken_for_degrees(tmp_path: Path) -> None:
+    content = _one_band(units="m")
+    content["spatial_ref"].attrs = {
+        "grid_mapping_name": "sinusoidal",
+        "longitude_of_projection_origin": 3.0,
+        "earth_radius": 6371007.181,
+    }
+    path = write_netcdf(tmp_path / "a.nc", content)
+    _refused(path, "in a projection, sinusoidal, that GDAL does not read; add --source cube")
+    (grid,) = CubeSource(path, patch_size=10).grids.values()
+    right = CRS("+proj=sinu +lon_0=3 +R=6371007.181")
+    there = Transformer.from_crs(grid.crs, right, always_xy=True).transform(X, Y)
     assert there == pytest.approx((X, Y), abs=0.001)
 
 

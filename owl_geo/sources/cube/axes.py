@@ -25,6 +25,8 @@ _NAMES = {
     "band": {"band", "bands", "wavelength", "wavelengths", "radiation_wavelength", "variable"},
 }
 _LETTERS = {"X": "x", "Y": "y", "T": "time"}
+LONGITUDE = {"lon", "longitude"}
+LATITUDE = {"lat", "latitude"}
 # Units by which alone CF knows longitudes and latitudes, in whatever spelling.
 _UNITS = {
     re.compile(r"degrees?_?e(?:ast)?"): "x",
@@ -105,8 +107,13 @@ def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:
 
 def role_by_units(coordinate: xr.DataArray) -> str | None:
     """Return x for longitudes and y for latitudes, as their units alone tell; else None."""
-    units = str(coordinate.attrs.get("units", "")).strip().casefold()
+    units = units_of(coordinate)
     return next((role for pattern, role in _UNITS.items() if pattern.fullmatch(units)), None)
+
+
+def units_of(coordinate: xr.DataArray) -> str:
+    """Return the units that a coordinate states, in small letters; empty where it states none."""
+    return str(coordinate.attrs.get("units", "")).strip().casefold()
 
 
 def coordinates_along(dataset: xr.Dataset, dim: Hashable) -> Iterator[xr.DataArray]:
@@ -155,3 +162,22 @@ def is_counting(values: AnyArray, *, centres: bool = False) -> bool:
         return False
     first = (0, 0.5, 1) if centres else (0, 1)
     return bool(values[0] in first and (np.diff(values) == 1).all())
+
+
+def are_in_degrees(dataset: xr.Dataset, axes: Axes) -> bool:
+    """Return whether the axes are longitude and latitude: by name or attributes, and by values."""
+    for role, dim, names, limits in (
+        ("x", axes.x, LONGITUDE, (-180.5, 360.5)),
+        ("y", axes.y, LATITUDE, (-90.5, 90.5)),
+    ):
+        coordinate = axis_coordinate(dataset, dim)
+        if coordinate is None:
+            return False
+        words = {str(dim), str(coordinate.name), str(coordinate.attrs.get("standard_name", ""))}
+        is_named = bool({word.casefold() for word in words} & names)
+        if not is_named and role_by_units(coordinate) != role:
+            return False
+        values = coordinate.to_numpy()
+        if not (limits[0] <= values.min() and values.max() <= limits[1]):
+            return False
+    return True
