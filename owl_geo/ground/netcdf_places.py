@@ -131,8 +131,8 @@ def _other_crs(
     off = 0.0 if geod is None else geod.inv(*here, *there)[2]
     if off < _FAR:
         return None
-    far = f"{off / 1000:,.1f} km"
-    return Fault(f"is put {far} off by GDAL, which reads its grid mapping otherwise than CF", _REMEDY)
+    far = f"{off / 1000:,.1f} km off"
+    return Fault(f"is put {far} by GDAL, which reads its grid mapping otherwise than CF", _REMEDY)
 
 
 def _elsewhere(dataset: rasterio.DatasetReader, x: AnyArray, y: AnyArray) -> Fault | None:
