@@ -11,7 +11,8 @@ from qgis.PyQt.QtWidgets import QPushButton
 
 _TITLE = "owl-geo"
 _GOOD_SECONDS = 5
-_WARN_SECONDS = 12
+_WARN_SECONDS = 12  # or as long as it takes to read
+_LETTERS_A_SECOND = 12
 
 
 class Messages:
@@ -37,12 +38,12 @@ class Messages:
         call: Callable[[], None] | None = None,
     ) -> None:
         """Say what is not as it should be. With a ``key`` it stays until ``clear`` is called."""
-        seconds = 0 if key or action else _WARN_SECONDS
+        seconds = 0 if key or action else _to_read(text)
         self._push(text, Qgis.MessageLevel.Warning, seconds, key, action, call)
 
     def note(self, text: str) -> None:
         """Say what was done that the analyst did not ask for."""
-        self._push(text, Qgis.MessageLevel.Info, _WARN_SECONDS)
+        self._push(text, Qgis.MessageLevel.Info, _to_read(text))
 
     def fail(
         self,
@@ -85,6 +86,7 @@ class Messages:
             if (before.title(), before.text()) == (_TITLE, shown):
                 self._pop(before)
         item = self._bar.createMessage(_TITLE, shown)
+        item.setToolTip(f"<span>{shown}</span>")  # the bar shows two lines, and scrolls
         if action is not None and call is not None:
             button = QPushButton(action, item)
             button.clicked.connect(lambda: self._act(item, call))
@@ -103,3 +105,8 @@ class Messages:
     def _act(self, item: QgsMessageBarItem, call: Callable[[], None]) -> None:
         self._bar.popWidget(item)
         call()
+
+
+def _to_read(text: str) -> int:
+    """Return how many seconds a message is shown that goes by itself."""
+    return max(_WARN_SECONDS, len(text) // _LETTERS_A_SECOND)

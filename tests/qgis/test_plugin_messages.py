@@ -188,3 +188,13 @@ def test_nothing_that_waits_for_somebody_is_left_by_the_plugin(plugin, tmp_path,
     plugin._messages.close()
     QTest.qWait(20)
     assert messages() == []
+
+
+def test_a_long_message_can_be_read(plugin, iface):
+    """QGIS shows two lines of it: the pointer shows all, for as long as it takes to read them."""
+    long = "a scene <changed> since the run was made; " * 12
+    plugin._messages.note(long)
+    plugin._messages.note("short")
+    shown, brief = sorted(iface.bar.items(), key=lambda item: -len(item.text()))
+    assert "&lt;changed&gt;" in shown.toolTip() and shown.toolTip().count("since") == 12
+    assert shown.duration() > 2 * brief.duration() > 0
