@@ -26,6 +26,7 @@ from owl_geo.measures.audit import (
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
+from owl_geo.run_folder.waiting import answers_before
 from owl_geo.search.pool import relevance_model
 from owl_geo.types import IntArray
 from owl_geo.verbs.copies import copies_with_answers
@@ -73,7 +74,7 @@ def _status(run: Run) -> Status:
     if run.truth is not None:
         next_step = "nothing" if run.is_finished() else "run"
     model = fitted[-1] if fitted else None
-    askable = int(run.pool(current).sum())
+    askable = int(run.askable(current).sum())
     answered = _answered(run, rounds, current, history)
     # where scenes show one place, an answer to one may make room for others that it kept out
     of_pool = [entry for entry in rounds if entry.number >= run.index.since]  # as it is now
@@ -171,10 +172,9 @@ def _open_until(rounds: list[Round], patches: list[str], history: pd.DataFrame) 
     A label that arrived after a round had begun was not known to it, whichever batch it is of. A
     round that was made with another store, whose answers had other numbers, tells nothing.
     """
-    arrival = history["seq"].to_numpy()
     numbers, seen = [-1], list[int]()
     for entry in rounds:
-        if np.searchsorted(arrival, entry.answers_seen, side="right") >= entry.metrics.n_labeled:
+        if answers_before(entry, history) is not None:
             numbers.append(entry.number)
             seen.append(max(entry.answers_seen, *seen[-1:], 0))
     labelled = history[history["label"].notna()]

@@ -250,7 +250,7 @@ def test_an_update_never_loses_what_was_answered(dates: list[Path], tmp_path: Pa
     rows = Run(run.path).patches
     assert set(chosen) <= set(rows["patch_id"])
     assert len(rows) == N + 1  # one place was answered under both names
-    free = Run(run.path).pool(Run(run.path).labels.current())
+    free = Run(run.path).askable(Run(run.path).labels.current())
     assert free.sum() == N - 3
 
 
