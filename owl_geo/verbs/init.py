@@ -241,7 +241,7 @@ def _encodings(run: Run, before: pd.DataFrame, now: pd.DataFrame) -> tuple[Encod
     others = now.columns.difference(concepts)
     return (
         fit_encoding(_first(before, parts)[[name for name in before if name not in others]]),
-        fit_encoding(_first(now, growth[0] if growth else ())[concepts]),
+        fit_encoding(_first(now, growth.parts if growth else ())[concepts]),
     )
 
 
