@@ -31,7 +31,8 @@ from owl_geo.evaluation.contestants import GROUPS, Contestant, contestants
 from owl_geo.evaluation.curves import COLUMNS, with_bound
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.settings.owl_toml import parse
-from owl_geo.verbs.init import init, update
+from owl_geo.verbs.init import init
+from owl_geo.verbs.update import update
 
 RANDOM = Contestant("random", {"acquisition": {"strategy": "random", "start": "random"}})
 TABLES = ("records", "summary")

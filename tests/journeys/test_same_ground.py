@@ -23,8 +23,8 @@ from owl_geo.reporting.facts import facts
 from owl_geo.reporting.survey import Survey
 from owl_geo.types import Answer, AnyArray
 from owl_geo.verbs.add import add
-from owl_geo.verbs.init import update
 from owl_geo.verbs.status import status
+from owl_geo.verbs.update import update
 
 PIXELS, SIZE = 96, 8
 N = (PIXELS // SIZE) ** 2
