@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.batches import dealt
-from owl_geo.errors import RunError
+from owl_geo.errors import ConfigError, RunError, check_number
 from owl_geo.labels import newest_answers
 from owl_geo.measures.audit import prediction_stability
 from owl_geo.measures.metrics import RoundMetrics
@@ -165,6 +165,19 @@ def advance_unless_waiting(
         )
     run.check_waiting(waits)
     return waits, None
+
+
+def size_of_batch(run: Run, size: int | None) -> int:
+    """Return how many patches a batch holds at most; None = as many as the settings say.
+
+    Raises ConfigError for a size below 1.
+    """
+    if size is None:
+        return run.settings.loop.query_budget
+    check_number("size", size, whole=True)
+    if size < 1:
+        raise ConfigError(f"size is {size}, but must be at least 1")
+    return size
 
 
 def _warn_of_lost_answers(run: Run, history: pd.DataFrame) -> None:
