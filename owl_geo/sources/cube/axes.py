@@ -1,4 +1,4 @@
-"""The axes of a cube: which is x, y, time or band, and the coordinates along each."""
+"""The axes of a cube: which is x, y, time or band, the coordinates along each, and their units."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy as np
 import xarray as xr
 
 from owl_geo.types import AnyArray
+
+LONGITUDE = {"lon", "longitude"}
+LATITUDE = {"lat", "latitude"}
 
 # Names of dimensions, and CF's standard_name and axis, that tell what an axis is.
 _NAMES = {
@@ -30,6 +33,14 @@ _UNITS = {
     re.compile(r"degrees?_?e(?:ast)?"): "x",
     re.compile(r"degrees?_?n(?:orth)?"): "y",
 }
+_METRES = {  # in one unit of a coordinate; what is not here is taken for the unit of the CRS
+    **dict.fromkeys(("km", "kilometer", "kilometers", "kilometre", "kilometres"), 1000.0),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 0.01),
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 0.001),
+    **dict.fromkeys(("ft", "foot", "feet", "international_foot", "international_feet"), 0.3048),
+    **dict.fromkeys(("us-ft", "us_survey_foot", "us_survey_feet"), 1200 / 3937),
+}
+_COUNTED = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s+(\S.*)")  # as of 100 km
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:
 
 def role_by_units(coordinate: xr.DataArray) -> str | None:
     """Return x for longitudes and y for latitudes, as their units alone tell; else None."""
-    units = str(coordinate.attrs.get("units", "")).strip().casefold()
+    units = units_of(coordinate)
     return next((role for pattern, role in _UNITS.items() if pattern.fullmatch(units)), None)
 
 
@@ -155,3 +166,16 @@ def is_counting(values: AnyArray, *, centres: bool = False) -> bool:
         return False
     first = (0, 0.5, 1) if centres else (0, 1)
     return bool(values[0] in first and (np.diff(values) == 1).all())
+
+
+def units_of(coordinate: xr.DataArray) -> str:
+    """Return the units of a coordinate in lower case, as ``km`` or ``100 km``; empty if none."""
+    return str(coordinate.attrs.get("units", "")).strip().casefold()
+
+
+def metres_in(units: str) -> float:
+    """Return how many metres a unit is, ``km`` or ``100 km``; 1 of what is not known."""
+    times = _COUNTED.fullmatch(units)
+    if times is not None:
+        return float(times[1]) * metres_in(times[2])
+    return _METRES.get(re.sub(r"\s+", "_", units), 1.0)

@@ -1,23 +1,29 @@
-"""Where a cube lies: its CRS, and the regular grid that its coordinates make."""
+"""Where a cube lies: the regular grid that its coordinates or its attributes make."""
 
 from __future__ import annotations
 
 import logging
-import re
-import sys
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.crs import GEOGRAPHIC, geodetic_of, is_in_metres, turned
+from owl_geo.ground.crs import geodetic_of, is_in_metres, turned
 from owl_geo.ground.transformations import transformer
-from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting, role_by_units
-from owl_geo.sources.cube.opening import UNREADABLE, reason
+from owl_geo.sources.cube.axes import (
+    LATITUDE,
+    LONGITUDE,
+    Axes,
+    axis_coordinate,
+    is_counting,
+    metres_in,
+    units_of,
+)
+from owl_geo.sources.cube.crs import crs_of_cube, grid_mapping, in_degrees
+from owl_geo.sources.cube.opening import UNREADABLE
 from owl_geo.sources.cube.places import (
     by_straight_axes,
     coordinate_of_pixels,
@@ -29,33 +35,18 @@ from owl_geo.sources.cube.places import (
 )
 from owl_geo.sources.cube.transforms import (
     Transform,
-    describes_crs,
     edge_by_bounds,
     first_edge,
     stated_shape,
     stated_transform,
 )
-from owl_geo.sources.stated_crs import stated_crs
 from owl_geo.types import AnyArray, SceneGrid
 from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
-_LONGITUDE = {"lon", "longitude"}
-_LATITUDE = {"lat", "latitude"}
-_CRS_CODES = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "epsg", "crs")
-_METRES = {  # in one unit of a coordinate; what is not here is taken for the unit of the CRS
-    **dict.fromkeys(("km", "kilometer", "kilometers", "kilometre", "kilometres"), 1000.0),
-    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 0.01),
-    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 0.001),
-    **dict.fromkeys(("ft", "foot", "feet", "international_foot", "international_feet"), 0.3048),
-    **dict.fromkeys(("us-ft", "us_survey_foot", "us_survey_feet"), 1200 / 3937),
-}
 _METRE = ("m", "meter", "meters", "metre", "metres")
-_COUNTED = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s+(\S.*)")  # as of 100 km
-_FALSE_ORIGIN = ("false_easting", "false_northing")
 _TURN = 360.0  # degrees
-_FARTHEST = 1e8  # metres; no map lies as far from its origin
 _RADIANS = {"rad", "radian", "radians", "microradian", "microradians"}
 
 _CENTRES = "add those of the pixels' centres, for example with assign_coords"
@@ -76,9 +67,9 @@ def grid_of(
 
     Raises SourceError where there is no regular grid or no CRS.
     """
-    mappings = [_grid_mapping(dataset, dataset[key], axes) for key in variables]
+    mappings = [grid_mapping(dataset, dataset[key], axes) for key in variables]
     mapping = next((entry for entry in mappings if entry is not None), None)
-    cube_crs = _crs(dataset, variables, axes, crs, where, mapping, given)
+    cube_crs = crs_of_cube(dataset, variables, axes, crs, where, mapping, given)
     height, width = dataset.sizes[axes.y], dataset.sizes[axes.x]
     for dim, n in ((axes.y, height), (axes.x, width)):
         if n < 2:
@@ -110,7 +101,7 @@ def _transform(
     """
     stated = stated_transform(dataset, variables, axes, mapping)
     x, y = axis_coordinate(dataset, axes.x), axis_coordinate(dataset, axes.y)
-    in_degrees = _in_degrees(dataset, axes)
+    are_degrees = in_degrees(dataset, axes)
     if x is None or y is None or (_counts(x) and _counts(y)):
         placed = transform_by_places(dataset, axes, crs, stated, where)
         if placed is not None:
@@ -128,13 +119,13 @@ def _transform(
         across, col = _spacing(x, axes.x, crs, where, 1.0)
         down, row = _spacing(y, axes.y, crs, where, 1.0)
         return part_of(stated, (across, col + index_offset(x)), (down, row + index_offset(y)))
-    if ((_counts(x) and _counts(y)) or in_pixels(x) or in_pixels(y)) and not in_degrees:
+    if ((_counts(x) and _counts(y)) or in_pixels(x) or in_pixels(y)) and not are_degrees:
         raise SourceError(
             f"{where}: the coordinates along {axes.y} and {axes.x} only count its pixels, from "
             f"{float(x[0]):g}",
             remedy=_CENTRES,
         )
-    if in_degrees and not crs.is_geographic:
+    if are_degrees and not crs.is_geographic:
         raise SourceError(
             f"{where}: its coordinates are longitudes and latitudes, and its CRS is {crs.name}",
             remedy="correct the CRS, for example with --crs EPSG:4326",
@@ -167,9 +158,9 @@ def _placed_along(
     edge that attributes give. Raises SourceError for coordinates in another unit than the CRS.
     """
     (dim,) = coordinate.dims
-    metres = _metres_in(_units(coordinate)) if is_in_metres(crs) else 1.0
-    units = "metres" if not is_in_metres(crs) and _units(coordinate) in _METRE else ""
-    if "degree" in _units(coordinate) and np.abs(coordinate.to_numpy()).max() <= _TURN:
+    metres = metres_in(units_of(coordinate)) if is_in_metres(crs) else 1.0
+    units = "metres" if not is_in_metres(crs) and units_of(coordinate) in _METRE else ""
+    if "degree" in units_of(coordinate) and np.abs(coordinate.to_numpy()).max() <= _TURN:
         units = "degrees"
     if crs.is_projected and units:
         raise SourceError(
@@ -217,18 +208,6 @@ def _counts(coordinate: xr.DataArray) -> bool:
     return is_counting(coordinate.to_numpy(), centres=True)
 
 
-def _units(coordinate: xr.DataArray) -> str:
-    return str(coordinate.attrs.get("units", "")).strip().casefold()
-
-
-def _metres_in(units: str) -> float:
-    """Return how many metres a unit is, ``km`` or ``100 km``; 1 of what is not known."""
-    times = _COUNTED.fullmatch(units)
-    if times is not None:
-        return float(times[1]) * _metres_in(times[2])
-    return _METRES.get(re.sub(r"\s+", "_", units), 1.0)
-
-
 def _spacing(
     coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str, scale: float
 ) -> tuple[float, float]:
@@ -260,7 +239,7 @@ def _spacing(
             "pixels off",
             remedy="resample the cube to a regular grid first",
         )
-    units = _units(coordinate)
+    units = units_of(coordinate)
     if units in _RADIANS or (not units and _are_scan_angles(values, crs)):
         raise SourceError(
             f"{where}: the coordinates along {dim} are angles in {units or 'radians'}",
@@ -289,7 +268,7 @@ def _warn_of_other_places(
     dataset: xr.Dataset, axes: Axes, transform: Transform, crs: CRS, where: str
 ) -> None:
     """Warn where longitudes and latitudes of pixels contradict the CRS, as a wrong one does."""
-    lon, lat = (coordinate_of_pixels(dataset, axes, names) for names in (_LONGITUDE, _LATITUDE))
+    lon, lat = (coordinate_of_pixels(dataset, axes, names) for names in (LONGITUDE, LATITUDE))
     if lon is None or lat is None:
         return
     a, b, c, d, e, f = transform
@@ -314,133 +293,3 @@ def _warn_of_other_places(
                     *(where, lon.name, lat.name, *stated, crs.name, *here.tolist()),
                 )
                 return
-
-
-# --- CRS ------------------------------------------------------------------------------------------
-
-
-def _crs(
-    dataset: xr.Dataset,
-    variables: Sequence[Hashable],
-    axes: Axes,
-    crs: str | None,
-    where: str,
-    mapping: Mapping[str, Any] | None,
-    given: xr.DataArray | xr.Dataset | None,
-) -> CRS:
-    """Return the CRS: the one that is asked for, rioxarray's, CF's, or degrees."""
-    if crs is not None:
-        return stated_crs(crs)
-    if given is not None and "rioxarray" in sys.modules:
-        set_by_rioxarray = given.rio.crs  # set_crs leaves no trace in the attributes
-        if set_by_rioxarray is not None:
-            return CRS.from_user_input(set_by_rioxarray.to_wkt())
-    if mapping is not None:
-        try:
-            return CRS.from_cf(_in_metres(mapping, dataset, axes))
-        except (CRSError, KeyError, ValueError, TypeError) as error:
-            raise SourceError(
-                f"{where}: its grid mapping is not a CRS ({reason(error)})",
-                remedy=_naming_it(given),
-            ) from error
-    for word in _codes(dataset, variables):
-        try:
-            return CRS.from_user_input(word)
-        except CRSError:
-            continue
-    if _in_degrees(dataset, axes):
-        return CRS.from_user_input(GEOGRAPHIC)
-    x = axis_coordinate(dataset, axes.x)
-    if x is None or is_counting(x.to_numpy()):  # numbers of columns, which lie nowhere
-        refuse_curvilinear(dataset, axes, where)
-    raise SourceError(f"{where} does not say its CRS", remedy=_naming_it(given))
-
-
-def _in_metres(mapping: Mapping[str, Any], dataset: xr.Dataset, axes: Axes) -> dict[str, Any]:
-    """Return a grid mapping whose false origin is in metres, as pyproj takes it.
-
-    By CF it is in the units of the coordinates. Where that would be beyond any map, it is in metres
-    already.
-    """
-    whole = dict(mapping)
-    for name, dim in zip(_FALSE_ORIGIN, (axes.x, axes.y), strict=True):
-        coordinate = axis_coordinate(dataset, dim)
-        if name in whole and coordinate is not None:
-            metres = float(whole[name]) * _metres_in(_units(coordinate))
-            whole[name] = metres if abs(metres) < _FARTHEST else whole[name]
-    return whole
-
-
-def _naming_it(given: xr.DataArray | xr.Dataset | None) -> str:
-    """Return how to name the CRS of a cube in memory, or of a file."""
-    if given is not None:
-        return "name it with crs, for example 'EPSG:32631', or with rio.write_crs of the array"
-    return "name it, for example with --crs EPSG:32631, or with crs in owl.toml"
-
-
-def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray, axes: Axes) -> dict[str, Any] | None:
-    """Return the attributes of the variable's grid mapping, as CF and rioxarray keep it."""
-    named = variable.encoding.get("grid_mapping") or variable.attrs.get("grid_mapping")
-    words = _mapping_names(str(named or ""), {str(axes.y), str(axes.x)})
-    for word in [*words, "spatial_ref", "crs"]:
-        if word in dataset.variables and describes_crs(dataset[word]):
-            return {str(key): value for key, value in dataset[word].attrs.items()}
-    for other in dataset.variables:
-        if dataset[other].ndim == 0 and describes_crs(dataset[other]):
-            return {str(key): value for key, value in dataset[other].attrs.items()}
-    return None
-
-
-def _mapping_names(named: str, axes: set[str]) -> list[str]:
-    """Return the variables that ``crs`` or ``crs: x y wgs84: lat lon`` names, that of axes first.
-
-    The longer form is CF's since version 1.7.
-    """
-    if ":" not in named:
-        return named.split()[:1]
-    parts = [part.split() for part in named.split(":")]
-    names = [part[-1] for part in parts[:-1] if part]
-    of_each = [set(part[:-1]) for part in parts[1:-1]] + [set(parts[-1])]
-    pairs = zip(names, of_each, strict=False)
-    return [name for name, _ in sorted(pairs, key=lambda pair: pair[1] != axes)]
-
-
-def _codes(
-    dataset: xr.Dataset, variables: Sequence[Hashable]
-) -> Iterator[str | int | dict[str, Any]]:
-    """Yield what may describe a CRS without a grid mapping: GeoZarr's attributes, lone values."""
-    holders = [dataset.attrs, *(dataset[key].attrs for key in variables)]
-    for nested in [attributes.get("geo:proj") for attributes in holders]:
-        if isinstance(nested, Mapping):
-            holders.append({f"proj:{key}": value for key, value in nested.items()})
-    for own in (attributes.get("_CRS") for attributes in holders):  # of GDAL's Zarr
-        if isinstance(own, Mapping):
-            yield from (own[form] for form in ("projjson", "wkt", "url") if form in own)
-    for name in _CRS_CODES:
-        values = [attributes[name] for attributes in holders if name in attributes]
-        if name in dataset.variables and dataset[name].ndim == 0:
-            values.append(dataset[name].to_numpy()[()])
-        for value in values:
-            if isinstance(value, int | np.integer):
-                yield int(value)
-            elif isinstance(value, str | dict):
-                yield value
-
-
-def _in_degrees(dataset: xr.Dataset, axes: Axes) -> bool:
-    """Return whether the axes are longitude and latitude: by name or attributes, and by values."""
-    for role, dim, names, limits in (
-        ("x", axes.x, _LONGITUDE, (-180.5, 360.5)),
-        ("y", axes.y, _LATITUDE, (-90.5, 90.5)),
-    ):
-        coordinate = axis_coordinate(dataset, dim)
-        if coordinate is None:
-            return False
-        words = {str(dim), str(coordinate.name), str(coordinate.attrs.get("standard_name", ""))}
-        is_named = bool({word.casefold() for word in words} & names)
-        if not is_named and role_by_units(coordinate) != role:
-            return False
-        values = coordinate.to_numpy()
-        if not (limits[0] <= values.min() and values.max() <= limits[1]):
-            return False
-    return True

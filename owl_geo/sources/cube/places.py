@@ -15,7 +15,7 @@ import xarray as xr
 from pyproj import CRS
 
 from owl_geo.errors import SourceError
-from owl_geo.sources.cube.axes import Axes
+from owl_geo.sources.cube.axes import Axes, units_of
 from owl_geo.sources.cube.transforms import SAME, SAME_STEP, Transform
 from owl_geo.types import IntArray
 
@@ -58,7 +58,7 @@ def transform_by_places(
     places are on no regular grid.
     """
     x, y = (coordinate_of_pixels(dataset, axes, names) for names in (_EASTINGS, _NORTHINGS))
-    if x is None or y is None or (crs.is_projected and "degree" in _units(x)):
+    if x is None or y is None or (crs.is_projected and "degree" in units_of(x)):
         return None
     terms = _regular(x, y, axes, where)
     if terms is None:
@@ -129,7 +129,7 @@ def in_pixels(coordinate: xr.DataArray, stated: Transform | None = None) -> bool
     So they are where they say it, and where they count by ones along an axis that ``stated`` turns
     against the CRS.
     """
-    if _units(coordinate) in _PIXELS:
+    if units_of(coordinate) in _PIXELS:
         return True
     is_turned = stated is not None and (stated[1] != 0 or stated[3] != 0)
     values = coordinate.to_numpy().astype(np.float64)
@@ -171,7 +171,3 @@ def by_straight_axes(whole: Transform, x: xr.DataArray, y: xr.DataArray) -> Tran
         across = float(by[0])
         ranges.append((across, float(whole_numbers[0]) + 0.5 - across / 2))
     return part_of(whole, *ranges)
-
-
-def _units(coordinate: xr.DataArray) -> str:
-    return str(coordinate.attrs.get("units", "")).casefold()
