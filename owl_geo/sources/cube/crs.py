@@ -58,9 +58,11 @@ def crs_of_cube(
     if crs is not None:
         return stated_crs(crs)
     if given is not None and "rioxarray" in sys.modules:
-        set_by_rioxarray = given.rio.crs  # set_crs leaves no trace in the attributes
-        if set_by_rioxarray is not None:
-            return CRS.from_user_input(set_by_rioxarray.to_wkt())
+        by_rioxarray = given.rio.crs  # set_crs leaves no trace in the attributes
+        # a grid mapping alone is read below: rioxarray takes a false origin in km for metres
+        is_mapping = mapping is not None and by_rioxarray == given.copy(deep=False).rio.crs
+        if by_rioxarray is not None and not is_mapping:
+            return CRS.from_user_input(by_rioxarray.to_wkt())
     if mapping is not None:
         try:
             return CRS.from_cf(_in_metres(mapping, dataset, axes))

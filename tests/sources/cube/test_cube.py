@@ -538,6 +538,9 @@ def test_the_crs_of_rioxarray(tmp_path: Path) -> None:
     with pytest.warns(FutureWarning):
         only_in_memory = plain.rio.set_crs("EPSG:32719")
     assert CubeSource(only_in_memory, name="a").grids["a"].crs == "EPSG:32719"
+    with pytest.warns(FutureWarning):  # in the place of what the attributes say
+        another = written.rio.set_crs("EPSG:32720")
+    assert CubeSource(another, name="a").grids["a"].crs == "EPSG:32720"
 
 
 def test_a_raster_opened_by_rioxarray_is_the_same_source(tmp_path: Path) -> None:

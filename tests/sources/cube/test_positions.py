@@ -257,6 +257,12 @@ def test_a_false_origin_is_in_the_units_of_the_coordinates(
     assert places[0] == pytest.approx(places[1], abs=1e-9)
 
 
+def test_a_false_origin_is_where_it_is_once_rioxarray_is_imported() -> None:
+    """rioxarray takes the number for metres too, whatever the units of the coordinates."""
+    pytest.importorskip("rioxarray")
+    test_a_false_origin_is_in_the_units_of_the_coordinates("km", 1000, 500.0)
+
+
 def test_coordinates_in_degrees_do_not_fit_a_crs_in_metres() -> None:
     array = cube(coordinates(20, 30), crs=None)
     array = array.assign_coords(x=4 + 0.01 * np.arange(30), y=50 - 0.01 * np.arange(20))
