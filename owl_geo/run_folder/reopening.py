@@ -30,7 +30,6 @@ def reopened(index: PatchIndex, settings_here: Settings, toml: Path, called: Pat
         toml: the file of settings, for messages.
         called: the run's folder, for messages.
     """
-    update = f"run `owl-geo init {as_typed(called)} --update`"
     patches, bands = index.patches, known_bands(index.statistics)
     index.scenes.check_there(toml)
     source = unopened_source(settings_here.source).open_again(patches, bands, index.grids)
@@ -38,14 +37,14 @@ def reopened(index: PatchIndex, settings_here: Settings, toml: Path, called: Pat
         raise RunError(
             f"the source's bands are {in_short(source.bands)}, but {called} was made for "
             f"{in_short([band.name for band in bands])}",
-            remedy=f"restore them, or {update}",
+            remedy=f"restore them, or run `owl-geo init {as_typed(called)} --update`",
         )
     for name, grid in source.grids.items():
         if index.record.scenes.get(name) != grid_record(grid):
             raise RunError(
                 f"scene {name!r} was replaced: its CRS, position or size is not what it was "
                 f"when {called} was made",
-                remedy=f"restore it, or {update}",
+                remedy=f"restore it, or run `owl-geo init {as_typed(called)} --update`",
             )
     warn_of_changes(index.scenes, called)
     viewed = with_views(source, index, settings_here)
@@ -53,7 +52,7 @@ def reopened(index: PatchIndex, settings_here: Settings, toml: Path, called: Pat
         raise RunError(
             f"with the views, the bands are {in_short(viewed.bands)}, but {called} was made for "
             f"{in_short(index.statistics.bands)}",
-            remedy=f"restore them, or {update}",
+            remedy=f"restore them, or run `owl-geo init {as_typed(called)} --update`",
         )
     return viewed
 
