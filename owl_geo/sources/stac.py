@@ -175,9 +175,9 @@ def _mask(item: Item) -> tuple[str | None, tuple[int, ...], str]:
         if by_key.get(key, {}).get("href"):
             return path_of(str(by_key[key]["href"]), item.path), SCL.values, ""
     hrefs = (asset["href"] for asset in by_key.values() if isinstance(asset.get("href"), str))
-    told = next((href for href in hrefs if bad_pixels_of(href)), None)
-    if told is not None:
-        return path_of(told, item.path), (), ""
+    known = next((href for href in hrefs if bad_pixels_of(href)), None)
+    if known is not None:
+        return path_of(known, item.path), (), ""
     others = [
         key
         for key, asset in item.assets.items()

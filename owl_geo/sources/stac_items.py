@@ -61,8 +61,8 @@ class Item:
     @property
     def date(self) -> datetime.date | None:
         """The day of acquisition; of a period of at most a month, the first."""
-        told = self.properties.get
-        return date_of(told("datetime")) or first_day(told("start_datetime"), told("end_datetime"))
+        get = self.properties.get
+        return date_of(get("datetime")) or first_day(get("start_datetime"), get("end_datetime"))
 
 
 @dataclass(frozen=True)

@@ -89,14 +89,14 @@ def init(
     _warn_of_size(settings.loop, made.kept)
     settings = _without(settings, made.failed)
     named = settings.model_copy(update={"run_id": _run_id(settings, made.kept.patches)})
-    said: list[str] = []
+    lines: list[str] = []
 
     def fill(run: Run) -> None:
         if examples is not None:
-            said.extend(answer_examples(run, os.fspath(examples), annotator))
+            lines.extend(answer_examples(run, os.fspath(examples), annotator))
 
     run = run_setup.create(path, named, made.kept, made.layers, overwrite=overwrite, fill=fill)
-    return replace(summarise(run, made), examples=tuple(said))
+    return replace(summarise(run, made), examples=tuple(lines))
 
 
 def _check_weights(model: ModelSettings, statistics: BandStatistics) -> None:

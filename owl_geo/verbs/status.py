@@ -107,8 +107,8 @@ def _status(run: Run) -> Status:
 
 def _outlook(rounds: list[Round], answered: Answered) -> Outlook | None:
     """Return what the newest model that scored the pool says, and how the last choices did."""
-    said = next((entry for entry in reversed(rounds) if entry.expected is not None), None)
-    if said is None or said.expected is None:
+    scored = next((entry for entry in reversed(rounds) if entry.expected is not None), None)
+    if scored is None or scored.expected is None:
         return None
     by_model = [entry.number for entry in rounds if entry.kind == "chosen"]
     is_choice = ~answered.is_audit & np.isin(answered.round, by_model)
@@ -118,11 +118,11 @@ def _outlook(rounds: list[Round], answered: Answered) -> Outlook | None:
         order = order[newest >= newest[min(FEW, len(newest)) - 1]]
     hits = answered.is_target[is_choice][order]
     return Outlook(
-        expected=said.expected,
-        n_found=said.metrics.positives_found,
+        expected=scored.expected,
+        n_found=scored.metrics.positives_found,
         n_recent=len(hits),
         n_recent_targets=int(hits.sum()),
-        n_open=said.metrics.n_pool,
+        n_open=scored.metrics.n_pool,
     )
 
 
@@ -191,8 +191,8 @@ def _reopened(seen: dict[int, int], history: pd.DataFrame) -> dict[str, int]:
     It could where labels tied, or were taken back. Only patches that have had several labels are
     looked at. ``seen`` is the ``seq`` of the last answer that each round knew, by its number.
     """
-    said = history[["patch_id", "label"]].drop_duplicates()
-    several = said.loc[said["patch_id"].duplicated(), "patch_id"].unique()
+    labels = history[["patch_id", "label"]].drop_duplicates()
+    several = labels.loc[labels["patch_id"].duplicated(), "patch_id"].unique()
     answers = history[history["patch_id"].isin(several)]
     last: dict[str, int] = {}
     for number, newest in seen.items() if len(several) else ():

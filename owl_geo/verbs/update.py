@@ -167,14 +167,14 @@ def _check_concepts_fit(run: Run, names: Sequence[str], now: Sequence[str]) -> N
     if names == now:
         return
     lost, new = (sorted(set(a) - set(b)) for a, b in ((names, now), (now, names)))
-    said = [
+    changes = [
         f"{', '.join(columns)} {word}"
         for columns, word in ((lost, "lost"), (new, "new"))
         if columns
     ]
     raise RunError(
         f"{run.path}: {run.settings.model.network} has learnt from the concepts and goes on from "
-        f"there, so they cannot change: {' and '.join(said) or 'they have another order'}",
+        f"there, so they cannot change: {' and '.join(changes) or 'they have another order'}",
         remedy="restore them in owl.toml, or make another run and take the answers there with "
         "`owl-geo labels export` and `import`",
     )
