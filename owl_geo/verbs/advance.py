@@ -73,7 +73,9 @@ def foresee(
     outcome = do_round(search, learner, answers, number, ask=asks, choose=choose)
     has_learnt = len(answers.labels) > 0
     return Foreseen(
-        *(search, learner, outcome),
+        search=search,
+        learner=learner,
+        outcome=outcome,
         watched=search.watched(learner, number) if has_learnt else np.empty(0, np.int64),
         scenes=() if outcome.batch is None else shown_scenes(run, outcome.batch),
     )
