@@ -18,8 +18,9 @@ import pandas as pd
 from scipy import stats
 
 from owl_geo import init
-from owl_geo.evaluation.compare import Plan, compare
+from owl_geo.evaluation.compare import compare
 from owl_geo.evaluation.contestants import Contestant
+from owl_geo.evaluation.searches import Plan
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 LABELS = (40, 60, 100)

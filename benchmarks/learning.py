@@ -29,9 +29,10 @@ from benchmarks.targets import targets
 from owl_geo import init
 from owl_geo.cli import cli
 from owl_geo.evaluation import plots, report
-from owl_geo.evaluation.compare import Plan, compare
+from owl_geo.evaluation.compare import compare
 from owl_geo.evaluation.contestants import Contestant, contestants
 from owl_geo.evaluation.curves import measures, percent
+from owl_geo.evaluation.searches import Plan
 from owl_geo.sources.unopened_synthetic import UnopenedGenerator
 
 BUDGETS = (0.02, 0.05, 0.1, 0.2)  # shares of the pool

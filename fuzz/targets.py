@@ -36,7 +36,8 @@ from owl_geo.settings.concepts import LayerSettings
 from owl_geo.settings.config import Settings
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.stac import items_of, scene_of_item
+from owl_geo.sources.stac import scene_of_item
+from owl_geo.sources.stac_items import items_of
 from owl_geo.verbs.prediction_record import PredictionRecord
 
 INPUTS = Path(__file__).parent / "inputs"

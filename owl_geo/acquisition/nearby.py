@@ -64,7 +64,7 @@ def near_known(
     else:
         from scipy.spatial import KDTree
 
-        wanted = [*range(1, each + 1)]
+        wanted = [*range(1, each + 1)]  # a list, or a single neighbour would have no axis
         near = pool[KDTree(features[pool]).query(features[answered], k=wanted, workers=-1)[1]]
     is_near = np.zeros(len(features), dtype=bool)
     is_near[near.ravel()] = True
@@ -123,25 +123,29 @@ class Neighbours:
         here = np.zeros(len(self._features), dtype=bool)
         here[pool] = True
         names = answered.tolist()
-        if (here & ~self._among).any() or self._lacking(names, here, each, look=True):
+        if (here & ~self._among).any():
             self._found, self._among = {}, here
-            self._lacking(names, here, each, look=True)
+        self._look_for(self._lacking(names, here, each), each)
+        if self._lacking(names, here, each):  # most that was near has left the pool since
+            self._found, self._among = {}, here
+            self._look_for(names, each)
         return np.stack([self._left(name, here)[:each] for name in names])
 
-    def _lacking(self, names: list[int], here: BoolArray, each: int, *, look: bool) -> list[int]:
-        """Return which patches have too few neighbours that are ``here``, after a ``look``."""
-        lacking = [name for name in names if len(self._left(name, here)) < each]
-        if not look or not lacking:
-            return lacking
-        count = min(int(each * _SPARE) + 1, int(np.count_nonzero(self._among)))
-        self._found |= self._looked_for(lacking, count)
-        return self._lacking(lacking, here, each, look=False)
+    def _lacking(self, names: list[int], here: BoolArray, each: int) -> list[int]:
+        """Return which patches have fewer than ``each`` known neighbours that are ``here``."""
+        return [name for name in names if len(self._left(name, here)) < each]
+
+    def _look_for(self, names: list[int], each: int) -> None:
+        """Find ``each`` neighbours of some patches, and a few to spare."""
+        if names:
+            count = min(int(each * _SPARE) + 1, int(np.count_nonzero(self._among)))
+            self._found |= self._nearest_of(names, count)
 
     def _left(self, name: int, here: BoolArray) -> IntArray:
         positions = self._found.get(name, np.empty(0, dtype=np.int64))
         return positions[here[positions]]
 
-    def _looked_for(self, names: list[int], count: int) -> dict[int, IntArray]:
+    def _nearest_of(self, names: list[int], count: int) -> dict[int, IntArray]:
         """Return the nearest ``count`` of each patch.
 
         Products in float32 leave out what is surely farther than ``count`` others; the distances of

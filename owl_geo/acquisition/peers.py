@@ -118,14 +118,18 @@ def choose_by(
 
 def check_peer(name: str) -> None:
     """Raise ConfigError for an unknown name, or if scikit-activeml is not installed."""
-    if name not in _STRATEGIES:
-        raise ConfigError(f"no strategy {name!r}", remedy=suggestion(name, _STRATEGIES))
+    _check_name(name)
     try:
         import skactiveml.pool  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"strategy {name!r} needs scikit-activeml", remedy="install owl-geo[activeml]"
         ) from error
+
+
+def _check_name(name: str) -> None:
+    if name not in _STRATEGIES:
+        raise ConfigError(f"no strategy {name!r}", remedy=suggestion(name, _STRATEGIES))
 
 
 def _distributions(probabilities: NDArray[np.floating], n: int) -> NDArray[np.float64]:
@@ -297,18 +301,13 @@ class PeerSampler(ScoreSampler):
     Args:
         name: one of ``peer_names()``.
         weights, measure: for the relevance and uncertainty that are shown with its choice.
+
+    Raises ConfigError for an unknown name.
     """
 
-    def __init__(
-        self,
-        name: str,
-        weights: Mapping[str, float] | None = None,
-        *,
-        measure: str = "entropy",
-    ) -> None:
+    def __init__(self, name: str, weights: Mapping[str, float], *, measure: str) -> None:
         super().__init__(weights, measure=measure)
-        if name not in _STRATEGIES:
-            raise ConfigError(f"no strategy {name!r}", remedy=suggestion(name, _STRATEGIES))
+        _check_name(name)
         self.name = name
 
     @property

@@ -48,6 +48,8 @@ class ScoreSampler:
         weights: for each yes/no concept, the factor of a patch's relevance where it holds.
         measure: the measure of uncertainty.
         spread: how a batch is made diverse.
+
+    Raises ConfigError for a weight that is negative or not finite.
     """
 
     needs_model = True
@@ -175,6 +177,8 @@ class ConceptWeightedSampler(ScoreSampler):
     Args:
         alpha: 1 = pure uncertainty, 0 = pure relevance, which needs no model.
         weights, measure, spread: see ``ScoreSampler``.
+
+    Raises ConfigError for an alpha below 0 or above 1.
     """
 
     def __init__(
@@ -206,6 +210,8 @@ class PowerSampler(ScoreSampler):
         uncertainty_power, relevance_power, probability_power: a, b and c, 0 or more; 0 leaves the
             term out.
         weights, measure, spread: see ``ScoreSampler``.
+
+    Raises ConfigError for a negative power.
     """
 
     def __init__(

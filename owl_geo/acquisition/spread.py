@@ -67,12 +67,6 @@ class Spread:
     ) -> IntArray:
         """Return the positions of ``count`` candidates, most wanted first.
 
-        ``none`` takes the best. ``sample`` draws without replacement in proportion to the score
-        (Kirsch et al. 2021, arXiv 2106.12059, by Gumbel's trick). ``kmeans++`` draws each patch in
-        proportion to its score times its squared distance from the nearest one chosen, as BADGE
-        does in gradient space (Ash et al. 2020, arXiv 1906.03671). ``cluster`` divides the best
-        ``5 * count`` into ``count`` clusters and takes the best of each.
-
         With a ``min_distance``, candidates too near to a better one are used only once no others
         are left.
 
@@ -133,16 +127,25 @@ class Spread:
 
 
 def _best(ranked: Ranked, count: int, rng: np.random.Generator) -> IntArray:
+    """Take the best."""
     return top(ranked.scores, count, rng)
 
 
 def _drawn(ranked: Ranked, count: int, rng: np.random.Generator) -> IntArray:
+    """Draw without replacement, in proportion to the score.
+
+    Kirsch et al. 2021, arXiv 2106.12059; by Gumbel's trick.
+    """
     with np.errstate(divide="ignore"):  # a score of 0 comes last
         keys = np.log(ranked.scores) + rng.gumbel(size=len(ranked.scores))
     return top(np.where(np.isneginf(keys), -np.finfo(float).max, keys), count, rng)
 
 
 def _far_apart(ranked: Ranked, count: int, rng: np.random.Generator) -> IntArray:
+    """Draw in proportion to the score times the squared distance from the nearest one chosen.
+
+    As BADGE does in gradient space (Ash et al. 2020, arXiv 1906.03671).
+    """
     return plus_plus(ranked.scores, ranked.features, count, rng, ranked.known)
 
 
@@ -175,6 +178,7 @@ def plus_plus(
 
 
 def _best_of_clusters(ranked: Ranked, count: int, rng: np.random.Generator) -> IntArray:
+    """Divide the best ``5 * count`` into ``count`` clusters, and take the best of each."""
     shortlist = top(ranked.scores, _SHORTLIST * count, rng)
     cluster = k_means(ranked.features[shortlist], count, 2, rng)
     # the shortlist is ordered by score, so the first of a cluster is its best

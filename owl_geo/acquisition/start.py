@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.acquisition.clusters import k_means
@@ -70,7 +71,6 @@ def typical(
         crowded: those that are too near to patches chosen before, ``(n,)``.
     """
     from sklearn.decomposition import PCA
-    from sklearn.neighbors import NearestNeighbors
 
     n = len(relevance)
     if count <= 0:
@@ -86,22 +86,28 @@ def typical(
     chosen: list[int] = []
     crowded = np.zeros(n, dtype=bool) if crowded is None else crowded
     for number in np.unique(cluster):
-        mine = np.flatnonzero(cluster == number)
-        near = min(_NEIGHBOURS, len(mine) - 1)
-        typicality = np.ones(len(mine))
-        if near > 0:
-            index = NearestNeighbors(n_neighbors=near + 1).fit(flat[mine])
-            distance = index.kneighbors(flat[mine])[0][:, 1:].mean(axis=1)
-            typicality = 1.0 / np.maximum(distance, 1e-9)
-        may = np.flatnonzero(~crowded[among[mine]])
+        mine = among[cluster == number]
+        scores = _typicality(flat[cluster == number]) * relevance[mine]
+        may = np.flatnonzero(~crowded[mine])
         may = may if len(may) else np.arange(len(mine))
-        best = may[top((typicality * relevance[among[mine]])[may], 1, rng)[0]]
-        chosen.append(int(among[mine[best]]))
+        chosen.append(int(mine[may[top(scores[may], 1, rng)[0]]]))
         if crowds is not None:
             crowded = crowded | crowds(chosen[-1])
     short = among[~np.isin(among, chosen)]  # equal patches can leave clusters empty
     missing = rng.permutation(short)[: count - len(chosen)]
     return rng.permutation(np.concatenate([chosen, missing])).astype(np.int64)
+
+
+def _typicality(rows: NDArray[np.floating]) -> Scores:
+    """Return the inverse mean distance from each row ``(n, d)`` to its nearest neighbours."""
+    near = min(_NEIGHBOURS, len(rows) - 1)
+    if near < 1:
+        return np.ones(len(rows))
+    from sklearn.neighbors import NearestNeighbors
+
+    distances, _ = NearestNeighbors(n_neighbors=near + 1).fit(rows).kneighbors(rows)
+    inverse: Scores = 1.0 / np.maximum(distances[:, 1:].mean(axis=1), 1e-9)  # the first is itself
+    return inverse
 
 
 def alike(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:

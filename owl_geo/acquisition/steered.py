@@ -106,6 +106,8 @@ class DiscoverySampler(SteeredSampler):
         explore: minimum share of uncertain patches in the batch, 0 to 1.
         promising: minimum probability of the probable patches, 0 to 1.
         weights, measure, spread: see ``ScoreSampler``.
+
+    Raises ConfigError for a share or a probability below 0 or above 1.
     """
 
     def __init__(

@@ -229,11 +229,11 @@ def init(
 
 def _update(run_path: Path, cluster: str | None) -> int:
     """Rebuild the index of a run from its owl.toml."""
-    from owl_geo.verbs import init as verb
+    from owl_geo.verbs.update import update
     from owl_geo.work import cluster as cluster_
 
     with cluster_.opened(cluster) as workers:
-        summary = verb.update(run_path, workers=workers, report=opt.progress)
+        summary = update(run_path, workers=workers, report=opt.progress)
     return init_report.say_summary(summary, run_path, is_new=False)
 
 

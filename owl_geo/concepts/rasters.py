@@ -101,16 +101,17 @@ def mean(path: str, windows: Windows, *, band: int = 1) -> NDArray[np.float64]:
 
 
 def class_shares_of_raster(
-    path: str, windows: Windows, values: Sequence[float], *, band: int = 1
+    path: str, windows: Windows, values: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the share of each value among a window's valid pixels, and the share of valid pixels.
 
-    The former is float64 ``(n, len(values))``, with zeros where no pixel is valid, the latter
-    ``(n,)``. Raises LayerError where the raster cannot be read.
+    Values are those of the first band. The shares of values are float64 ``(n, len(values))``, with
+    zeros where no pixel is valid, those of valid pixels ``(n,)``. Raises LayerError where the
+    raster cannot be read.
     """
     shares = np.zeros((len(windows), len(values)))
     valid_share = np.zeros(len(windows))
-    for members, pixels, valid in _pixels(path, windows, band, to_edges=True):
+    for members, pixels, valid in _pixels(path, windows, 1, to_edges=True):
         counts = valid.sum(axis=1)
         valid_share[members] = counts / valid.shape[1]
         for i, value in enumerate(values):

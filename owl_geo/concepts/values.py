@@ -214,8 +214,8 @@ def _on(column: pd.Series, text: pd.Series, typed: str) -> BoolArray:
     if wanted is None:
         return np.zeros(len(text), dtype=bool)
     values = column.map(_iso, na_action="ignore") if column.dtype == object else text
-    told = _day if "T" not in wanted else _moment
-    same = {value for value in values.dropna().unique() if told(value) == wanted}
+    moment_of = _day if "T" not in wanted else _moment
+    same = {value for value in values.dropna().unique() if moment_of(value) == wanted}
     return np.asarray(values.isin(same), dtype=bool)
 
 

@@ -152,7 +152,7 @@ class Engine:
         return (
             self._expected is not None
             and self._expected[1] == number
-            and self._expected[0].are(answers)
+            and self._expected[0].equals(answers)
         )
 
     def _change_plans(self) -> None:

@@ -10,10 +10,11 @@ import pandas as pd
 
 from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import ConfigError, brief, check_number, check_text, check_texts
-from owl_geo.evaluation import compare as searches
 from owl_geo.evaluation import plots
 from owl_geo.evaluation import report as tables
+from owl_geo.evaluation.compare import compare as do_searches
 from owl_geo.evaluation.contestants import NEEDS_CONCEPTS, Contestant, contestants
+from owl_geo.evaluation.searches import Plan
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.work.progress import Reporter, silent
 
@@ -98,7 +99,7 @@ def compare(
     out, folders = Path(out), {name: Run.of(run).path for name, run in runs.items()}
     own_files = {name: Path(path) for name, path in (own or {}).items()}
     chosen, left_out = _chosen(strategies, own_files, baseline, folders)
-    plan = searches.Plan(
+    plan = Plan(
         folder=out / "work",
         runs=folders,
         contestants=chosen,
@@ -107,7 +108,7 @@ def compare(
         batch_size=batch_size,
         initial=initial,
     )
-    records = searches.compare(plan, jobs=jobs, overwrite=overwrite, on_done=report("Searches"))
+    records = do_searches(plan, jobs=jobs, overwrite=overwrite, on_done=report("Searches"))
     budgets = [share for share in _SHOWN if share < budget] + [budget]
     summary = tables.summary(records, baseline, budgets)
     tables.write_csv(records, out / "records.csv")

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from owl_geo.disk.atomic import writing_file
 from owl_geo.disk.file_names import file_names
-from owl_geo.errors import ConfigError, suggestion
 from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (
     BOUND,
@@ -44,7 +43,7 @@ REFERENCE = "#555555"
 _OTHER = "#B0B0B0"
 _PNG_DPI = 150
 _LINE_INCHES = 0.15  # height of a name beside the curves
-_MOST = 7  # strategies that are drawn in colour by default
+_MOST = 7  # strategies that are drawn in colour
 _MOST_BANDS = 4  # more of them run into one grey area; bars beside the panel take their place
 _NAMES_AT = 0.035  # where names begin, beyond the right edge of a panel of width 1
 _BAR_GAP = 0.012  # between two bars there
@@ -66,29 +65,26 @@ def plot_curves(
     folder: Path,
     *,
     baseline: str = "random",
-    highlight: Sequence[str] = (),
     svg: bool = False,
 ) -> list[Path]:
     """Draw the discovery and learning curves of each source as ``curves_<source>.png``.
 
     Returns the files. Lines are means over seeds. With five seeds or more, bands are their 95 % t
     intervals, clipped to possible values; of more than four strategies, bars at the right edge show
-    those after the last label. The clairvoyant bound and the baseline are grey references.
+    those after the last label. All strategies are in colour, or the seven that found most if there
+    are more; the others are thin and grey. The clairvoyant bound and the baseline are grey
+    references.
 
     Args:
         records: rounds of searches, see ``curves.COLUMNS``.
         folder: created if it does not exist; files of the same name are replaced.
         baseline: the strategy to compare with.
-        highlight: strategies to draw in colour; others are thin and grey. By default all, or the
-            seven that found most if there are more.
         svg: also write ``curves_<source>.svg``.
 
-    Raises:
-        RunError: the records contradict themselves, or the files cannot be written.
-        ConfigError: ``highlight`` names a strategy that has no records.
+    Raises RunError where the records contradict themselves, or the files cannot be written.
     """
     records = with_bound(checked(records))
-    styles = _styles(records, baseline, highlight)
+    styles = _styles(records, baseline)
     found, auc = curves(records, "positives_found"), curves(records, "test_auc")
     files = _files(sorted(map(str, records["source"].unique())))
     written = []
@@ -116,7 +112,6 @@ def plot_differences(
     folder: Path,
     *,
     baseline: str = "random",
-    highlight: Sequence[str] = (),
     svg: bool = False,
 ) -> list[Path]:
     """Draw how much more each strategy found and learnt than the baseline; return the files.
@@ -127,7 +122,7 @@ def plot_differences(
     Arguments and errors are those of ``plot_curves``; a baseline without records is a ConfigError.
     """
     records = checked(records)
-    styles = _styles(records, baseline, highlight)
+    styles = _styles(records, baseline)
     columns = {
         f"targets found, more than {baseline}": "positives_found",
         f"ROC AUC, more than {baseline}": "test_auc",
@@ -155,22 +150,17 @@ def plot_differences(
     return _save(figure, folder, "differences", svg)
 
 
-def _styles(records: pd.DataFrame, baseline: str, highlight: Sequence[str]) -> dict[str, _Style]:
+def _styles(records: pd.DataFrame, baseline: str) -> dict[str, _Style]:
     """Return how each strategy is drawn, the same for every source."""
     area = area_under_discovery(records).groupby("strategy").mean()
     best = [str(name) for name in area.sort_values(ascending=False, kind="stable").index]
-    for name in highlight:
-        if name not in best:
-            raise ConfigError(
-                f"there are no records of the strategy {name!r}", remedy=suggestion(name, best)
-            )
     references = {
         baseline: _Style(REFERENCE, (0, (6, 2)), 1.6, interval=True, level=3),
         BOUND: _Style(REFERENCE, (0, (1, 1.3)), 1.6, interval=False, level=3),
     }
-    named = list(highlight) or [name for name in best if name not in references][:_MOST]
+    named = [name for name in best if name not in references][:_MOST]
     styles = {name: _Style(_OTHER, "-", 0.9, interval=False, level=2) for name in best}
-    for number, name in enumerate(dict.fromkeys(named)):
+    for number, name in enumerate(named):
         colour = COLOURS[number % len(COLOURS)]
         dashes = _DASHES[number % len(_DASHES)]
         styles[name] = _Style(colour, dashes, 1.9, interval=True, level=4)

@@ -145,8 +145,8 @@ def _stored_table(
     for name, at in _scenes(source).items():
         if not kept.holds(name, len(at), widths):
             parts = workers.map(work, pieces(at, source.chunk_starts))
-            told = stretch_of(progress, done, len(source.index))
-            kept.write_pieces(name, len(at), _counted(parts, len(at), told))
+            of_scene = stretch_of(progress, done, len(source.index))
+            kept.write_pieces(name, len(at), _counted(parts, len(at), of_scene))
         scenes.append(StoredScene(kept.path(name), len(at)))
         done += len(at)
     unscaled = StoredTable(tuple(scenes), plain.names, plain, Scaling.none(len(plain.names)))

@@ -54,9 +54,9 @@ def metadata_of(file: pq.ParquetFile) -> dict[str, Any] | None:
     leaves = (file.schema.column(i) for i in range(len(file.schema.names)))
     types = {leaf.path: json.loads(leaf.logical_type.to_json()) for leaf in leaves}
     columns = {
-        name: {"encoding": "WKB", "crs": _crs_of_type(said.get("crs"), kept)}
-        for name, said in types.items()
-        if said.get("Type") in ("Geometry", "Geography")
+        name: {"encoding": "WKB", "crs": _crs_of_type(kind.get("crs"), kept)}
+        for name, kind in types.items()
+        if kind.get("Type") in ("Geometry", "Geography")
     }
     if not columns:
         return None
@@ -69,16 +69,16 @@ def primary(columns: Iterable[str]) -> str:
     return next((name for name in USUAL if name in names), names[0])
 
 
-def _crs_of_type(said: str | None, kept: Mapping[bytes, bytes]) -> Any:
+def _crs_of_type(crs: str | None, kept: Mapping[bytes, bytes]) -> Any:
     """Return the CRS as a type has it: PROJJSON, or the key of it in the file, or a code."""
-    if not said:
+    if not crs:
         return _UNSAID
-    scheme, _, rest = said.partition(":")
+    scheme, _, rest = crs.partition(":")
     if scheme == "projjson":
         return json.loads(kept.get(rest.encode(), b"null"))
     if scheme == "srid":
         return f"EPSG:{rest}" if rest != "0" else None
-    return json.loads(said) if said.startswith("{") else said
+    return json.loads(crs) if crs.startswith("{") else crs
 
 
 def attributes(path: str) -> tuple[str, ...]:
@@ -171,8 +171,8 @@ def _check_alike(about: Mapping[str, Mapping[str, Any]]) -> None:
 
     Readers take the words of the first part for all of them, wherever the others lie.
     """
-    said = ((path, one["primary_column"], _crs_in(one)) for path, one in about.items())
-    (first, name, crs), *others = said
+    stated = ((path, one["primary_column"], _crs_in(one)) for path, one in about.items())
+    (first, name, crs), *others = stated
     for path, other, another in others:
         if other != name:
             raise ValueError(

@@ -32,21 +32,23 @@ def unheeded(dataset: rasterio.DatasetReader, band: int) -> str:
     dtype = np.dtype(dataset.dtypes[band - 1])
     if tags.get("_Unsigned", "").casefold() == "true" and dtype.kind == "i":
         return "_Unsigned = true"
-    said = {name: tags[name] for name in (*_LIMITS, "missing_value", "_FillValue") if name in tags}
-    if not said:
+    stated = {
+        name: tags[name] for name in (*_LIMITS, "missing_value", "_FillValue") if name in tags
+    }
+    if not stated:
         return ""
     shape = min(dataset.height, _SAMPLE), min(dataset.width, _SAMPLE)
     pixels = dataset.read(band, out_shape=shape)
     data = dataset.read_masks(band, out_shape=shape) != 0
     terms = dataset.scales[band - 1], dataset.offsets[band - 1]
     if dataset.nodatavals[band - 1] is None and pixels.dtype.kind in "iu":
-        ends = "valid_range" in said or {"valid_min", "valid_max"} <= said.keys()
+        ends = "valid_range" in stated or {"valid_min", "valid_max"} <= stated.keys()
         if ends and (pixels == 0).any():
-            return next(f"{name} = {_shown(said[name])}" for name in _LIMITS if name in said)
+            return next(f"{name} = {_shown(stated[name])}" for name in _LIMITS if name in stated)
     against = (
         f"{name} = {_shown(text)}"
-        for name, text in said.items()
-        if (_missing(name, _numbers(said, name), text, pixels, terms) & data).any()
+        for name, text in stated.items()
+        if (_missing(name, _numbers(stated, name), text, pixels, terms) & data).any()
     )
     return next(against, "")
 
@@ -55,8 +57,8 @@ def _shown(text: str) -> str:
     return text.strip("{}").replace(",", ", ")
 
 
-def _numbers(said: Mapping[str, str], name: str) -> list[float]:
-    return [float(number) for number in _NUMBER.findall(said[name])]
+def _numbers(stated: Mapping[str, str], name: str) -> list[float]:
+    return [float(number) for number in _NUMBER.findall(stated[name])]
 
 
 def _missing(

@@ -60,19 +60,19 @@ class Parts:
         """
         from pyarrow import dataset  # takes long to import, for what few layers are
 
-        said = pa.schema([(name, pa.string()) for name in self.in_names])
-        return dataset.partitioning(said, flavor="hive") if self.in_names else None
+        in_folders = pa.schema([(name, pa.string()) for name in self.in_names])
+        return dataset.partitioning(in_folders, flavor="hive") if self.in_names else None
 
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns of all parts, with the metadata of the first."""
         first = next(iter(self.schemas.values()))
         joined = [found[0] for found in self._columns.values()]
-        said = [pa.field(name, pa.string()) for name in self.in_names]
+        in_folders = [pa.field(name, pa.string()) for name in self.in_names]
         about = dict(first.metadata or {})
         if len(self.schemas) > 1:
             about.pop(b"pandas", None)  # types of the first part, which may not hold other values
-        return pa.schema([*joined, *said], metadata=about)
+        return pa.schema([*joined, *in_folders], metadata=about)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,6 @@ class HeadLearner:
         self._table = table
         self._concepts = concepts if model.concepts else concepts[:, :0]
         self._places = places if model.neighbours else places[:, :0]
-        self._head = model.head
         self._workers = workers or Threads()
         self._spec = HeadSpec(
             head=model.head,
@@ -112,12 +111,12 @@ class HeadLearner:
         """Fit on all answers, sorted by the index so that the order of arrival has no effect."""
         order = np.argsort(positions)
         self._answers = (self._rows(positions[order]), labels[order])
-        self._spec = HeadSpec(**{**asdict(self._spec), "seed": seed})
+        self._spec = replace(self._spec, seed=seed)
         self._fitted = None
         if len(labels) == 0:
             return Lesson(math.nan, math.nan)
         self._heads(progress)
-        probabilities = self._said_of(self._answers[0]).mean(axis=0)
+        probabilities = self._members_of(self._answers[0]).mean(axis=0)
         of_truth = probabilities[np.arange(len(labels)), labels[order]]
         return Lesson(float(-np.log(np.maximum(of_truth, 1e-7)).mean()), math.nan)
 
@@ -133,8 +132,8 @@ class HeadLearner:
         parts = (positions[start : start + _CHUNK] for start in starts)
         members: FloatArray | None = None
         # the rows lie here, whoever the workers are
-        said = self._workers.map(heads, parts, fetch=self._rows)
-        for start, chunk in zip(starts, said, strict=True):
+        chunks = self._workers.map(heads, parts, fetch=self._rows)
+        for start, chunk in zip(starts, chunks, strict=True):
             if members is None:  # how many there are, the first chunk tells
                 members = np.empty((len(chunk), len(positions), chunk.shape[2]), dtype=chunk.dtype)
             done = start + chunk.shape[1]
@@ -144,7 +143,8 @@ class HeadLearner:
         assert members is not None  # there is a chunk even of no patches
         return members
 
-    def _said_of(self, rows: FloatArray) -> FloatArray:
+    def _members_of(self, rows: FloatArray) -> FloatArray:
+        """Return float32 ``(members, n, classes)`` of rows ``(n, d)`` that are in memory."""
         chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
         return np.concatenate(list(self._workers.map(self._heads(), chunks)), axis=1)
 
@@ -163,24 +163,7 @@ class HeadLearner:
 
     def restore(self, path: Path) -> None:
         """Load the answers of a file; raises RunError if it was not made for this search."""
-        try:
-            with safe_open(str(path), framework="np") as file:
-                fields = json.loads((file.metadata() or {})["owl_geo"])
-                features, labels = file.get_tensor("features"), file.get_tensor("labels")
-            lists = {name: tuple(fields[name]) for name in ("features", "classes")}
-            spec = HeadSpec(**{**fields, **lists})
-            np.random.SeedSequence([spec.seed])  # raises for a bad seed
-            width = len(spec.features) + spec.n_concepts + spec.n_places
-            fits = labels.ndim == 1 and features.shape == (len(labels), width)
-            if not fits or features.dtype != np.float32 or labels.dtype != np.int64:
-                raise ValueError("features and labels do not match")
-            if not np.isfinite(features).all():
-                raise ValueError("a feature is not finite")
-            if len(labels) and not 0 <= labels.min() <= labels.max() < len(spec.classes):
-                raise ValueError("a label belongs to no class")
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise RunError(f"{path} is not a model of owl-geo, or is damaged: {reason}") from error
+        spec, features, labels = _read(path)
         for what, now, then in [
             ("classes", self._spec.classes[: len(spec.classes)], spec.classes),  # more may follow
             ("features", self._spec.features, spec.features),
@@ -192,7 +175,7 @@ class HeadLearner:
                     f"{path} was made for different {what}",
                     remedy="restore owl.toml, or make another run",
                 )
-        self._spec = HeadSpec(**{**asdict(self._spec), "seed": spec.seed})
+        self._spec = replace(self._spec, seed=spec.seed)
         self._answers = (features, labels)
         self._fitted = None
 
@@ -222,10 +205,33 @@ class HeadLearner:
             drawn = np.sort(rng.integers(len(labels), size=len(labels)))
             features, labels = features[drawn], labels[drawn]
         return heads.fit(
-            self._head,
+            self._spec.head,
             features,
             labels,
             Columns(len(self._spec.features), self._spec.n_concepts, self._spec.n_places),
             n_classes=len(self._spec.classes),
             seed=seed,
         )
+
+
+def _read(path: Path) -> tuple[HeadSpec, FloatArray, IntArray]:
+    """Return spec, features ``(n, d)`` and labels ``(n,)`` of a file; raises RunError."""
+    try:
+        with safe_open(str(path), framework="np") as file:
+            fields = json.loads((file.metadata() or {})["owl_geo"])
+            features, labels = file.get_tensor("features"), file.get_tensor("labels")
+        lists = {name: tuple(fields[name]) for name in ("features", "classes")}
+        spec = HeadSpec(**{**fields, **lists})
+        np.random.SeedSequence([spec.seed])  # raises for a bad seed
+        width = len(spec.features) + spec.n_concepts + spec.n_places
+        fits = labels.ndim == 1 and features.shape == (len(labels), width)
+        if not fits or features.dtype != np.float32 or labels.dtype != np.int64:
+            raise ValueError("features and labels do not match")
+        if not np.isfinite(features).all():
+            raise ValueError("a feature is not finite")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(spec.classes):
+            raise ValueError("a label belongs to no class")
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(f"{path} is not a model of owl-geo, or is damaged: {reason}") from error
+    return spec, features, labels

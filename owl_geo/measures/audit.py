@@ -37,6 +37,7 @@ from owl_geo.wording import counted, per_cent, two_digits
 FEW = 20  # audit answers below which no estimate is shown
 STABLE = 0.99  # kappa from which predictions count as stable (Bloodgood & Vijay-Shanker 2009)
 FEW_OF_A_CLASS = 5  # targets, or others, below which an AUC is noise
+_ENOUGH = 0.9  # of all targets: once that share is found, stopping may be considered
 _RESAMPLES = 500
 _GRID = 2000  # numbers of targets that are evaluated at once
 _NATS = 25.0  # numbers less likely than e^-25 times the best are ignored
@@ -286,14 +287,14 @@ class Outlook:
     n_recent_targets: int  # targets among them
     n_open: int  # the patches without an answer that ``expected`` is about, before its batch
 
-    def is_nearly_done(self, wanted: float) -> bool:
-        """Return whether the share ``wanted`` of all targets has been found, by the model.
+    def is_nearly_done(self) -> bool:
+        """Return whether nine tenths of all targets have been found, by the model.
 
-        Its word counts only where as few of its last choices as that were targets.
+        Its word counts only where at most a tenth of its last choices were targets.
         """
         found = self.n_found / (self.n_found + self.expected) if self.n_found else 0.0
-        few = self.n_recent_targets <= (1 - wanted) * self.n_recent
-        return found >= wanted and self.n_recent >= FEW and few
+        few = self.n_recent_targets <= (1 - _ENOUGH) * self.n_recent
+        return found >= _ENOUGH and self.n_recent >= FEW and few
 
 
 @dataclass(frozen=True)
@@ -306,19 +307,17 @@ class Hint:
     may_stop: bool
 
 
-def hint(
-    left: TargetsLeft, stability: float, *, wanted: float = 0.9, outlook: Outlook | None = None
-) -> Hint:
+def hint(left: TargetsLeft, stability: float, *, outlook: Outlook | None = None) -> Hint:
     """Say whether it is time to consider stopping.
 
     It is time if the predictions no longer change (kappa of 0.99 or more) and if, by the lower end
-    of the interval, at least the share ``wanted`` of all targets has been found. Stable predictions
-    alone are not enough: a model that has never seen a kind of target is stable too.
+    of the interval, at least nine tenths of all targets have been found. Stable predictions alone
+    are not enough: a model that has never seen a kind of target is stable too.
 
     Where targets are rare, no audit that people would label can show that: to rule out 5 of 2,000,
     it would have to draw more than half. It is therefore also time if the model expects no more
-    than the rest of ``wanted``, its last choices found as little, and the audit does not
-    contradict. The text then says what either of them says.
+    than the last tenth, its last choices found as little, and the audit does not contradict. The
+    text then says what either of them says.
     """
     if left.n_left == 0:
         return Hint("every patch is answered: nothing is left to ask", left.left, stability, True)
@@ -334,10 +333,10 @@ def hint(
         # cut, not rounded: 0.9899 must not read as 0.99; nor may 0.29, 0.28999 in floats, as 0.28
         kappa = f"kappa {two_digits(math.floor(stability * 100 + 1e-9) / 100)}"
         text = f"{text}, predictions {'stable' if stable else 'still changing'} ({kappa})"
-    enough = left.recall.low >= wanted
+    enough = left.recall.low >= _ENOUGH
     if stable and enough:
         return Hint(f"{text}: consider stopping", value, stability, True)
-    if outlook is not None and outlook.is_nearly_done(wanted) and left.recall.high >= wanted:
+    if outlook is not None and outlook.is_nearly_done() and left.recall.high >= _ENOUGH:
         text = (
             f"the model expected about {_count(outlook.expected)} among the {outlook.n_open:,} "
             f"left when it last chose, and of its last {outlook.n_recent:,} choices "

@@ -18,24 +18,25 @@ from owl_geo.work.progress import Progress
 # (positions to fit on, their class numbers, positions to predict) -> probabilities (n, classes)
 FitPredict = Callable[[IntArray, IntArray, IntArray], NDArray[np.floating]]
 
+_FOLDS = 5
+
 
 def blocked_cv_auc(
     fit_predict: FitPredict,
     positions: IntArray,
     labels: IntArray,
     blocks: IntArray,
-    n_folds: int = 5,
-    seed: int = 0,
     *,
-    positive: int = 1,
+    seed: int,
+    positive: int,
     overlaps: tuple[IntArray, IntArray] | None = None,
     progress: Progress | None = None,
 ) -> float:
     """Return the ROC AUC of predictions for patches in blocks that the model was not fitted on.
 
-    The predictions of all folds are pooled into one AUC. A fold whose training part has only
-    one class teaches nothing and is left out. Not-a-number if fewer than two blocks hold answers,
-    or if the pooled predictions are of one class.
+    There are five folds, or as many as there are blocks, and their predictions are pooled into one
+    AUC. A fold whose training part has only one class teaches nothing and is left out. Not-a-number
+    if fewer than two blocks hold answers, or if the pooled predictions are of one class.
 
     It is the AUC among the *answered* patches. These are a strategy's choice, not chance: a
     strategy that asks about patches of which the model is unsure leaves out the easy ones, and the
@@ -48,15 +49,13 @@ def blocked_cv_auc(
         positions: the answered patches as positions in the pool, int64 ``(n,)``.
         labels: their class numbers, int64 ``(n,)``.
         blocks: the block of ground each of them lies in, int64 ``(n,)``.
-        n_folds: the number of folds; never more than there are blocks.
         seed: decides which blocks share a fold.
         positive: the number of the class that is searched for.
         overlaps: pairs of the answered patches that share ground, each ``(k,)``, numbers from 0 to
             n - 1; a model is not fitted on what shares ground with a patch that it is tested on.
         progress: called after each fold.
 
-    Raises:
-        ValueError: the lengths differ, or ``n_folds`` is below 2.
+    Raises ValueError if the lengths differ.
     """
     if not len(positions) == len(labels) == len(blocks):
         raise ValueError(
@@ -64,7 +63,7 @@ def blocked_cv_auc(
             "there must be one of each per patch"
         )
     is_positive: BoolArray = labels == positive
-    folds = block_folds(is_positive, blocks, n_folds, seed)
+    folds = block_folds(is_positive, blocks, _FOLDS, seed)
     probability = np.full(len(labels), np.nan)
     judged = np.zeros(len(labels), dtype=bool)
     n_made = int(folds.max(initial=-1)) + 1

@@ -45,8 +45,8 @@ def _blend(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> 
     factor, shift = calibration(averaged(foreseen), taught[known], share[taught[known]])
 
     def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
-        said = [part(candidates).mean(axis=0) for part in (process.predict, forest)]
-        members = np.stack(said).astype(np.float64)
+        parts = [part(candidates).mean(axis=0) for part in (process.predict, forest)]
+        members = np.stack(parts).astype(np.float64)
         return around(members, _softmax(factor * averaged(members) + shift))
 
     return predict

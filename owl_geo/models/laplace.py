@@ -58,8 +58,8 @@ class Laplace:
             part = slice(start, start + size)
             near = similar(candidates[part].astype(np.float64))
             mean[part] = near @ self.residual
-            told = dtrmm(1.0, self.whitening, near.T, lower=1, overwrite_b=1).T
-            variance[part] = np.einsum("ij,ij->i", told, told)
+            explained = dtrmm(1.0, self.whitening, near.T, lower=1, overwrite_b=1).T
+            variance[part] = np.einsum("ij,ij->i", explained, explained)
         total = float(np.sum(self.kernel.amplitudes))
         return _averaged(mean, np.maximum(total - variance, _LEAST))
 

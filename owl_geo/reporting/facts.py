@@ -14,6 +14,7 @@ from owl_geo.measures.audit import FEW, percent
 from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
+from owl_geo.run_folder.waiting import answers_before
 from owl_geo.settings.choices import STRATEGIES
 from owl_geo.verbs.status import Status
 from owl_geo.wording import as_typed, counted, per_cent, plural, two_digits
@@ -102,7 +103,7 @@ def true_labels(run: Run, current: pd.DataFrame) -> pd.Series:
     """
     assert run.truth is not None
     truth = run.truth
-    counts = truth["patch_id"].isin(current["patch_id"]).to_numpy(dtype=bool) | run.pool(current)
+    counts = truth["patch_id"].isin(current["patch_id"]).to_numpy(dtype=bool) | run.askable(current)
     counts &= ~truth["held_out"].to_numpy(dtype=bool)
     return truth[counts].set_index("patch_id")["label"]
 
@@ -159,7 +160,7 @@ def _n_since(run: Run, entry: Round) -> int:
     It is 0 where the answers have got other numbers since, so that nothing tells.
     """
     history = run.labels.history()
-    seen = run.answers_before(entry, history)
+    seen = answers_before(entry, history)
     if seen is None:
         return 0
     now, then = (

@@ -76,7 +76,7 @@ class Survey:
     @cached_property
     def askable(self) -> BoolArray:
         """Which patches may still be asked, ``(N,)``."""
-        return self.run.pool(self.labels.rename_axis("patch_id").reset_index())
+        return self.run.askable(self.labels.rename_axis("patch_id").reset_index())
 
     def positions(self, ids: list[str]) -> IntArray:
         """Return the positions of patches in the index; raises RunError for one that it lacks."""

@@ -26,7 +26,6 @@ from owl_geo.ground.same_ground import are_shown
 from owl_geo.labels import (
     AnsweredRun,
     LabelStore,
-    newest_answers,
     not_withdrawn,
     open_store,
     settled,
@@ -37,15 +36,14 @@ from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
 from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, WAITING, RunPaths, busy, no_run
-from owl_geo.run_folder.records import Round, grid_record, in_order_asked
+from owl_geo.run_folder.records import Round, in_order_asked
+from owl_geo.run_folder.reopening import reopened, warn_of_changes, with_views
+from owl_geo.run_folder.waiting import labelled_since, waiting_files
 from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
-from owl_geo.sources import unopened_source
-from owl_geo.sources.band_choice import in_short, known_bands
 from owl_geo.sources.base import PatchSource, PoolSource, find_positions
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
-from owl_geo.wording import as_typed
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -140,64 +138,16 @@ class Run:
         Warns about scenes whose files have changed. Raises RunError if a scene's header is not that
         of the scene that was indexed, and SourceError if its file is gone.
         """
-        index = self.patches
-        self.scenes.check_there(self.path / owl_toml.FILE_NAME)
-        bands = known_bands(self.index.statistics)
-        source = unopened_source(self.settings_here.source).open_again(index, bands, self.grids)
-        if source.bands != tuple(band.name for band in bands):
-            raise RunError(
-                f"the source's bands are {in_short(source.bands)}, but {self.called} was made for "
-                f"{in_short([band.name for band in bands])}",
-                remedy=f"restore them, or run `owl-geo init {as_typed(self.called)} --update`",
-            )
-        indexed = self.index.record.scenes
-        for name, grid in source.grids.items():
-            if indexed.get(name) != grid_record(grid):
-                raise RunError(
-                    f"scene {name!r} was replaced: its CRS, position or size is not what it was "
-                    f"when {self.called} was made",
-                    remedy=f"restore it, or run `owl-geo init {as_typed(self.called)} --update`",
-                )
-        self.warn_of_changes()
-        viewed = self.with_views(source)
-        if viewed.bands != self.index.statistics.bands:
-            raise RunError(
-                f"with the views, the bands are {in_short(viewed.bands)}, but {self.called} was "
-                f"made for {in_short(self.index.statistics.bands)}",
-                remedy=f"restore them, or run `owl-geo init {as_typed(self.called)} --update`",
-            )
-        return viewed
+        toml = self.path / owl_toml.FILE_NAME
+        return reopened(self.index, self.settings_here, toml, self.called)
 
     def with_views(self, source: PoolSource) -> PoolSource:
-        """Return a source of the run's scenes, or some of them, with the run's views.
-
-        It is the source as it is if there are none. Raises SourceError.
-        """
-        if not self.settings.views:
-            return source
-        from owl_geo.sources.views.opening import open_views
-        from owl_geo.sources.views.source import ViewedSource
-
-        views = open_views(self.settings_here.views, self.index.statistics)
-        bands = known_bands(self.index.statistics)
-        return ViewedSource(source, views, self.index.record.views, bands)
+        """Return a source of the run's scenes, or of some of them, with the run's views."""
+        return with_views(source, self.index, self.settings_here)
 
     def warn_of_changes(self) -> None:
         """Warn of scenes and views whose files are not what they were; nothing is opened."""
-        for name in self.scenes.changed_views:
-            log.warning(
-                "view %r changed since %s was made: its pixels are read again, but its levels and "
-                "the statistics of its bands are the old ones; restore it, or run "
-                "`owl-geo init %s --update`",
-                *(name, self.called, as_typed(self.called)),
-            )
-        for name in self.scenes.changed_scenes:
-            log.warning(
-                "scene %r changed since %s was made: its pixels are read again, but its patches, "
-                "their concepts and the statistics of the bands are the old ones; restore it, or "
-                "run `owl-geo init %s --update`",
-                *(name, self.called, as_typed(self.called)),
-            )
+        warn_of_changes(self.scenes, self.called)
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -283,7 +233,7 @@ class Run:
         last = max(self.rounds(), key=lambda entry: entry.answers_seen, default=None)
         return last if last is not None and last.answers_seen > newest else None
 
-    def pool(self, current: pd.DataFrame) -> BoolArray:
+    def askable(self, current: pd.DataFrame) -> BoolArray:
         """Return which patches may be labelled, bool ``(n,)``; see ``search.askable``.
 
         ``current`` has the labels in the store at this moment.
@@ -333,54 +283,21 @@ class Run:
         return rounds[-1] if rounds and self.waits(rounds[-1]) else None
 
     def waits(self, entry: Round, history: pd.DataFrame | None = None) -> list[Path]:
-        """Return the files of a round's batch that wait for answers; see ``Journal.waits``.
+        """Return the files of a round's batch that wait for answers; see ``waiting_files``.
 
         ``history`` holds the answers where they have been read, None = as they are now.
         """
         if history is None:
             history = self.labels.history()
-        labelled = self._labelled_since(entry, history)
-        return self.journal.waits(entry, not_withdrawn(history), labelled)
+        labelled = labelled_since(entry, history, self.index)
+        return waiting_files(self.files, entry, not_withdrawn(history), labelled)
 
     def unanswered(self, entry: Round, history: pd.DataFrame) -> list[str]:
         """Return the patches of a round's batch that nobody has labelled since it was made."""
         given = not_withdrawn(history)
         answered = {*given.loc[given["batch_id"] == entry.batch_id, "patch_id"]}
-        answered |= self._labelled_since(entry, history).keys()
+        answered |= labelled_since(entry, history, self.index).keys()
         return [patch for patch in entry.patch_ids if patch not in answered]
-
-    def answers_before(self, entry: Round, history: pd.DataFrame) -> int | None:
-        """Return the number of the last answer before a batch was made; None = not known.
-
-        Where answers were moved to another store, their numbers do not tell when they came.
-        """
-        n = np.searchsorted(history["seq"].to_numpy(), entry.answers_seen, "right")
-        return entry.answers_seen if n >= entry.metrics.n_labeled else None
-
-    def _labelled_since(self, entry: Round, history: pd.DataFrame) -> dict[str, set[str]]:
-        """Return who has labelled a batch's patches since it was made, in whatever way, by patch.
-
-        A label counts for every patch that shows the same place. Where it is not known, nobody is.
-        """
-        if (before := self.answers_before(entry, history)) is None:
-            return {}
-        newest = newest_answers(history[history["seq"] > before])
-        by: dict[str, set[str]] = {}
-        for patch, name in zip(newest["patch_id"], newest["annotator"], strict=True):
-            by.setdefault(patch, set()).add(name)
-        found = {patch: by[patch] for patch in entry.patch_ids if patch in by}
-        if len(found) == len(by) or len(found) == len(entry.patch_ids):
-            return found
-        if self.index.shared is not None:
-            others = [patch for patch in by if patch not in found]
-            open_ = [patch for patch in entry.patch_ids if patch not in found]
-            among = find_positions(self.patches, others)
-            shown = self.index.shared.shown_as(self.index.positions(open_), among[among >= 0])
-            names = self.patches["patch_id"]
-            found |= {
-                patch: by[names.iloc[at]] for patch, at in zip(open_, shown, strict=True) if at >= 0
-            }
-        return found
 
     def check_waiting(self, entry: Round) -> None:
         """Raise RunError where no file that waits for answers is there any more; warn of each else.
@@ -416,7 +333,9 @@ class Run:
         """Return whether a search with an oracle has another batch to label."""
         # the first batch included
         asked = sum(entry.batch_id is not None and not entry.is_review for entry in rounds)
-        return asked <= self.settings.loop.rounds and bool(self.pool(self.labels.current()).any())
+        if asked > self.settings.loop.rounds:
+            return False
+        return bool(self.askable(self.labels.current()).any())
 
     def search(
         self,

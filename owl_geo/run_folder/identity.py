@@ -151,18 +151,18 @@ def _changed(
     return changed
 
 
-def fingerprint(settings: Settings, *, places: bool = True) -> str:
-    """Return a digest of the settings that decide the patch index, truth and held-out part.
-
-    Without ``places`` it does not depend on where on this machine the scenes are.
-    """
-    if places:
-        text = settings.model_dump_json(include=_DECISIVE)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-    return digest_of([decisive(settings)])
-
-
 _DECISIVE = {"seed", "classes", "source", "views", "layers", "concepts", "oracle", "evaluation"}
+
+
+def fingerprint(settings: Settings) -> str:
+    """Return a digest of the settings that decide the patch index, truth and held-out part."""
+    text = settings.model_dump_json(include=_DECISIVE)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint_anywhere(settings: Settings) -> str:
+    """Return the same, wherever on this machine the scenes are; see ``decisive``."""
+    return digest_of([decisive(settings)])
 
 
 def decisive(settings: Settings) -> dict[str, Any]:

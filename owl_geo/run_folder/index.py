@@ -22,7 +22,13 @@ from owl_geo.ground.footprints import common_crs, footprints
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder import patch_table
-from owl_geo.run_folder.identity import SceneFiles, changed_settings, decisive, fingerprint
+from owl_geo.run_folder.identity import (
+    SceneFiles,
+    changed_settings,
+    decisive,
+    fingerprint,
+    fingerprint_anywhere,
+)
 from owl_geo.run_folder.paths import FEATURES, INDEX, LOCK, PATCHES, TRUTH
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
 from owl_geo.settings import owl_toml
@@ -68,7 +74,7 @@ class PatchIndex:
         """
         toml = self._folder / owl_toml.FILE_NAME
         if self.record.made_from != fingerprint(self._settings):
-            moved = self.record.made_from_elsewhere == fingerprint(self._settings, places=False)
+            moved = self.record.made_from_elsewhere == fingerprint_anywhere(self._settings)
             if not moved or self.scenes.changed:
                 what = self._changed_settings()
                 self._check_not_at_work(f"{toml}: {what}")

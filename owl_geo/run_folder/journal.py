@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable
 from pathlib import Path
-
-import pandas as pd
 
 from owl_geo.disk.atomic import (
     FileState,
@@ -134,48 +132,3 @@ class Journal:
                 return
             with writing_file(path, shared=True, parents=False) as partial:
                 partial.write_text(text, encoding="utf-8")
-
-    def waits(
-        self,
-        entry: Round,
-        history: pd.DataFrame,
-        labelled: Mapping[str, Set[str]] | None = None,
-    ) -> list[Path]:
-        """Return the files of a round's batch that wait for their first answer.
-
-        A part of a team's batch waits until its annotator has answered something, somebody outside
-        the team has answered one of its patches, or every patch that is only in this part has an
-        answer. ``history`` has the answers that nobody took back. ``labelled`` says who has
-        labelled patches since the batch was made, as an answer to whatever batch: once all patches
-        of a file have such labels, it does not wait either.
-        """
-        if entry.batch_id is None:
-            return []
-        elsewhere = labelled or {}
-        history = history[
-            (history["batch_id"] == entry.batch_id)
-            # another batch of that name may be gone, with the folder of its round
-            & history["patch_id"].isin(entry.patch_ids)
-        ]
-        if not entry.team:
-            is_done = len(history) > 0 or set(entry.patch_ids) <= elsewhere.keys()
-            return [] if is_done else [self._paths.batch(entry.number)]
-        files = self._paths.batches(entry)
-        outside = history[~history["annotator"].isin(list(entry.team))]
-        answered = {*history["patch_id"], *elsewhere}
-        waiting = []
-        for name, ranks in entry.team.items():
-            mates = {other for other in entry.team if other != name}
-            others = {rank for other in mates for rank in entry.team[other]}
-            own = {entry.patch_ids[rank] for rank in ranks}
-            alone = {entry.patch_ids[rank] for rank in ranks if rank not in others}
-            is_done = (
-                (history["annotator"] == name).any()
-                or outside["patch_id"].isin(own).any()
-                or (alone and alone <= answered)
-                # what all of the team are to label, others of it do not label for them
-                or all(elsewhere.get(patch, set()) - mates for patch in own)
-            )
-            if ranks and not is_done:
-                waiting.append(files[name])
-        return waiting

@@ -100,19 +100,17 @@ class KeptRun(Run):
     def _take_in_folder(self) -> bool:
         """Read the settings and the pool anew if their files changed; return whether they did."""
         state = _FolderState.of(self.path)
-        if state == self._state:
-            self.__dict__.pop("labels", None)  # whoever keeps the answers is asked anew
-            return False
-        settings = self._read_settings()
-        same_pool = self._state is not None and state.index == self._state.index
-        same = same_pool and settings == self.settings
-        self._state = state
-        if same:  # a comment, or the order of lines
-            self.__dict__.pop("labels", None)
-            return False
-        self.settings = settings
-        self._forget(*_FROM_SETTINGS)
-        return True
+        if state != self._state:
+            settings = self._read_settings()
+            same_pool = self._state is not None and state.index == self._state.index
+            self._state = state
+            # else it was a comment, or the order of lines
+            if not same_pool or settings != self.settings:
+                self.settings = settings
+                self._forget(*_FROM_SETTINGS)
+                return True
+        self.__dict__.pop("labels", None)  # whoever keeps the answers is asked anew
+        return False
 
     def _take_in_scenes(self) -> bool:
         """Open the scenes anew if their files changed; return whether they did."""

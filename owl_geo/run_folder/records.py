@@ -58,9 +58,8 @@ class Round:
     metrics: RoundMetrics
     # patches drawn at random: their probability, NaN without a model; annotators need not see it
     audit: Mapping[str, float] = field(repr=False)
-    watched: tuple[int, ...] = field(
-        repr=False
-    )  # predicted classes of the patches that are followed from round to round
+    # predicted classes of the patches that are followed from round to round
+    watched: tuple[int, ...] = field(repr=False)
     # by annotator, the positions in patch_ids of their part; empty for an undivided batch
     team: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     # a digest of what cv_auc depends on, as long as that has not been measured; None afterwards,
@@ -229,6 +228,20 @@ def views_record(
 ) -> dict[str, Any]:
     """Return the views as JSON values, by name."""
     return {name: {**view.to_json(), "files": files[name]} for name, view in levels.items()}
+
+
+def statistics_record(statistics: BandStatistics) -> dict[str, Any]:
+    """Return the statistics as JSON values."""
+    origins = [[origin.view, origin.what, origin.common] for origin in statistics.origins]
+    return {
+        "bands": list(statistics.bands),
+        "median": statistics.median.tolist(),
+        "scale": statistics.scale.tolist(),
+        "n_patches": statistics.n_patches,
+        "by_product": statistics.by_product,
+        **({"common_names": statistics.common_names} if statistics.common_names else {}),
+        **({"origins": origins} if origins else {}),
+    }
 
 
 def _origin(values: Sequence[Any]) -> BandOrigin:

@@ -23,7 +23,12 @@ from owl_geo.labels import AnsweredRun, LabelStore, open_store
 from owl_geo.labels.geopackage import FILE_NAME
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.folder import EXAMPLES, ORACLE, Run
-from owl_geo.run_folder.identity import decisive, fingerprint, record_scenes
+from owl_geo.run_folder.identity import (
+    decisive,
+    fingerprint,
+    fingerprint_anywhere,
+    record_scenes,
+)
 from owl_geo.run_folder.paths import (
     INDEX,
     LAYERS,
@@ -35,7 +40,7 @@ from owl_geo.run_folder.paths import (
     busy,
     is_run,
 )
-from owl_geo.run_folder.records import DAMAGE, grid_record, views_record
+from owl_geo.run_folder.records import DAMAGE, grid_record, statistics_record, views_record
 from owl_geo.run_folder.used import check_used
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
@@ -79,7 +84,7 @@ def create(
     views = views_record(pool.levels, record_views(settings.views))
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
-        _write_index(partial, settings, pool, _Growth(), files, views)
+        _write_index(partial, settings, pool, Growth(), files, views)
         layers.write(partial / LAYERS)
         (partial / ROUNDS).mkdir()
         if fill is not None:
@@ -97,7 +102,7 @@ def update(run: Run, pool: KeptPool, layers: KeptLayers) -> Run:
     check_used(run, pool.patches, pool.grids, pool.truth)
     files = record_scenes(run.settings_here, pool.grids)
     views = views_record(pool.levels, record_views(run.settings_here.views))
-    growth = _growth_kept(run, pool.patches["patch_id"])
+    growth = growth_before(run, pool.patches["patch_id"]) or Growth(since=len(run.rounds()))
     with disk_errors(run.path):
         layers.write(run.path / LAYERS)
     with replacing_files(run.path, WAITING) as folder:
@@ -133,9 +138,9 @@ def extend(
     Band statistics stay, since models depend on them. Raises RunError, and the run is then
     unchanged.
     """
-    growth = _Growth(run.index.parts, run.index.since)
+    growth = Growth(run.index.parts, run.index.since)
     if len(patches) > len(run.patches):
-        growth = _Growth((*run.index.parts, len(patches)), len(run.rounds()))
+        growth = Growth((*run.index.parts, len(patches)), len(run.rounds()))
     if common_crs(grids) != run.crs:
         for store in _stores(run, common_crs(grids)).values():
             store.reproject()
@@ -173,21 +178,15 @@ def with_settings(run: Run, settings: Settings, text: str) -> Run:
 
 
 @dataclass(frozen=True)
-class _Growth:
+class Growth:
     """How the pool grew; see ``PatchIndex.parts`` and ``PatchIndex.since``."""
 
     parts: tuple[int, ...] = ()
     since: int = 0
 
 
-def _growth_kept(run: Run, ids: pd.Series) -> _Growth:
-    """Return what remains true about the pool's growth when the index is rebuilt."""
-    growth = growth_before(run, ids)
-    return _Growth(since=len(run.rounds())) if growth is None else _Growth(*growth)
-
-
-def growth_before(run: Run, ids: pd.Series) -> tuple[tuple[int, ...], int] | None:
-    """Return ``PatchIndex.parts`` and ``since`` if the index has these patches, else None.
+def growth_before(run: Run, ids: pd.Series) -> Growth | None:
+    """Return how the pool grew before its index is rebuilt; None if the patches were others.
 
     Reads only the files, whatever owl.toml says now; an update repairs damaged ones.
     """
@@ -196,7 +195,7 @@ def growth_before(run: Run, ids: pd.Series) -> tuple[tuple[int, ...], int] | Non
         record = json.loads((run.path / INDEX).read_text(encoding="utf-8"))
         if before.tolist() != ids.tolist():
             return None
-        return tuple(int(n) for n in record.get("parts", ())), int(record.get("since", 0))
+        return Growth(tuple(int(n) for n in record.get("parts", ())), int(record.get("since", 0)))
     except (*DAMAGE, pyarrow.ArrowException) as error:
         check_not_refused(run.path / INDEX, error)
         return None
@@ -206,7 +205,7 @@ def _write_index(
     folder: Path,
     settings: Settings,
     pool: KeptPool,
-    growth: _Growth,
+    growth: Growth,
     files: Mapping[str, list[list[FileRecord]]],
     views: Mapping[str, Any],
 ) -> None:
@@ -223,35 +222,19 @@ def _write_index(
         "scaled": pool.scaled,
         "places_once": pool.places_once,
         "scenes": {name: grid_record(grid) for name, grid in pool.grids.items()},
-        "statistics": _statistics_record(pool.statistics),
+        "statistics": statistics_record(pool.statistics),
         **({"views": views} if views else {}),
     }
     (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def _statistics_record(statistics: BandStatistics) -> dict[str, Any]:
-    return {
-        "bands": list(statistics.bands),
-        "median": statistics.median.tolist(),
-        "scale": statistics.scale.tolist(),
-        "n_patches": statistics.n_patches,
-        "by_product": statistics.by_product,
-        **({"common_names": statistics.common_names} if statistics.common_names else {}),
-        **({"origins": _origins(statistics)} if statistics.origins else {}),
-    }
-
-
 def _made_with(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:
     return {
         "made_from": fingerprint(settings),
-        "made_from_elsewhere": fingerprint(settings, places=False),
+        "made_from_elsewhere": fingerprint_anywhere(settings),
         "made_with": decisive(settings),
         "made_for": made_for(settings, bands),
     }
-
-
-def _origins(statistics: BandStatistics) -> list[list[str | None]]:
-    return [[origin.view, origin.what, origin.common] for origin in statistics.origins]
 
 
 def made_for(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:

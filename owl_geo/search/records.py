@@ -31,9 +31,9 @@ class Answers:
         nothing = np.empty(0, np.int64)
         return cls(nothing, nothing, np.empty(0, bool), nothing)
 
-    def are(self, others: Answers) -> bool:
-        """Return whether the others are the same."""
-        return all(np.array_equal(mine, vars(others)[name]) for name, mine in vars(self).items())
+    def equals(self, other: Answers) -> bool:
+        """Return whether all arrays are the same, as ``==`` cannot say of arrays."""
+        return all(np.array_equal(mine, vars(other)[name]) for name, mine in vars(self).items())
 
 
 @dataclass(frozen=True)

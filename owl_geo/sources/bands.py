@@ -190,10 +190,10 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
     ``texts`` are what may name the sensor, such as the name of the scene.
     """
     names = [band.name for band in bands]
-    said = [band.description or band.name for band in bands]
-    letters = _by_letter(said)
-    words = [described(text) or letter for text, letter in zip(said, letters, strict=True)]
-    words = _by_order_of_swir(said, words)
+    described_as = [band.description or band.name for band in bands]
+    letters = _by_letter(described_as)
+    words = [described(text) or letter for text, letter in zip(described_as, letters, strict=True)]
+    words = _by_order_of_swir(described_as, words)
     waves = by_wavelength(
         [None if word == "pan" else _centre(band) for band, word in zip(bands, words, strict=True)],
         [band.width for band in bands],

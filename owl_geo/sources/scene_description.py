@@ -197,7 +197,7 @@ def _told_otherwise(
     if not scene.names:
         return bands
     words = [replace(b, name=b.words or b.name, description="", shown=None) for b in in_files]
-    told = [
+    by_file = [
         band.common if band.words and band.common else None
         for band in with_common_names(words, scene.name)
     ]
@@ -205,14 +205,14 @@ def _told_otherwise(
     for path in {band.path for band in bands}:
         pairs = [
             (band.common, own)
-            for band, own in zip(bands, told, strict=True)
+            for band, own in zip(bands, by_file, strict=True)
             if band.path == path and band.common and own and band.common != own
         ]
         if pairs and Counter(ours for ours, _ in pairs) == Counter(own for _, own in pairs):
             swapped.add(path)
     return tuple(
         replace(band, told=own) if band.path in swapped else band
-        for band, own in zip(bands, told, strict=True)
+        for band, own in zip(bands, by_file, strict=True)
     )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from owl_geo.errors import SourceError
 from owl_geo.sources.left_out import failed_scene
 from owl_geo.sources.scene_names import SceneLocation
-from owl_geo.sources.stac import items_of, scene_of_item
+from owl_geo.sources.stac import scene_of_item
+from owl_geo.sources.stac_items import items_of
 from owl_geo.sources.stac_tables import is_stac_table
 from owl_geo.sources.stac_values import settled
 from owl_geo.sources.unopened import OnError

@@ -17,20 +17,19 @@ _FEWEST_PATCHES = 4  # of a scene: of fewer, a median says little
 _FAR = 1000.0  # times as large: values measure another thing, or the same in other units
 _SHOWN = 4  # values in a message
 _EMPTY = (0.01, 0.9)  # share of patches without any contrast: more is how the image is
+_SAMPLE = 256  # patches
 _NORMAL_IQR = 1.349  # interquartile range of a normal distribution with standard deviation 1
 
 
-def band_statistics(
-    source: PatchSource, rng: np.random.Generator, *, n_patches: int = 256
-) -> BandStatistics:
-    """Return each band's median and scaled interquartile range over ``n_patches`` random patches.
+def band_statistics(source: PatchSource, rng: np.random.Generator) -> BandStatistics:
+    """Return each band's median and scaled interquartile range over up to 256 random patches.
 
     Quantiles, because a few clouds or a hot roof move a mean and a deviation far more. A band that
     does not vary gets the scale 1, so that it becomes 0 instead of not-a-number.
 
     Warns where some of the patches look like missing data that a file does not declare.
     """
-    chosen = _some(source, rng, n_patches)
+    chosen = _some(source, rng)
     values = read_at(source, chosen)
     if not _warn_of_empty(source, chosen, values):
         _warn_of_stand_ins(source, values)
@@ -52,9 +51,7 @@ def band_statistics(
     return statistics
 
 
-def look_for_empty(
-    source: PatchSource, before: BandStatistics, rng: np.random.Generator, *, n_patches: int = 256
-) -> None:
+def look_for_empty(source: PatchSource, before: BandStatistics, rng: np.random.Generator) -> None:
     """Warn as ``band_statistics`` does, of patches that join those of which statistics are known.
 
     ``before`` are these statistics, of the same bands without those of views.
@@ -62,16 +59,16 @@ def look_for_empty(
     Raises SourceError where one of those that are looked at cannot be read.
     """
     if _may_look_empty(source):
-        chosen = _some(source, rng, n_patches)
+        chosen = _some(source, rng)
         values = read_at(source, chosen)
         if not _warn_of_empty(source, chosen, values):
             _warn_of_stand_ins(source, values)
         _warn_of_unlike_scenes(source, chosen, values, before)
 
 
-def _some(source: PatchSource, rng: np.random.Generator, n_patches: int) -> IntArray:
+def _some(source: PatchSource, rng: np.random.Generator) -> IntArray:
     n = len(source.index)
-    return np.sort(rng.choice(n, size=min(n_patches, n), replace=False))
+    return np.sort(rng.choice(n, size=min(_SAMPLE, n), replace=False))
 
 
 def centre_and_scale(bands: FloatArray) -> tuple[AnyArray, AnyArray]:

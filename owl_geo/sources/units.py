@@ -92,13 +92,13 @@ def warn_of_scales(scene: str, bands: Sequence[Band]) -> None:
 
 def warn_of_netcdf(scene: str, bands: Sequence[Band]) -> None:
     """Warn of bands of NetCDF whose file says more of missing pixels than GDAL heeds."""
-    said: dict[str, list[str]] = {}
+    by_text: dict[str, list[str]] = {}
     for band in bands:
         if band.driver == "netCDF":
             with suppress(SourceError, RasterioError), open_raster(band.path) as dataset:
                 if text := unheeded(dataset, band.number):
-                    said.setdefault(text, []).append(band.name)
-    for text, names in said.items():
+                    by_text.setdefault(text, []).append(band.name)
+    for text, names in by_text.items():
         _log.warning(
             "scene %r: by %s in its file, pixels of %s may be missing, or others than GDAL reads; "
             "open it with --source cube, which heeds that",

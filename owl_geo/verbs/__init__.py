@@ -1,1 +1,4 @@
-"""What can be done with a run: one module per command, named after it; ``sites`` has several."""
+"""What can be done with a run: a module for each thing, named after its command if it has one.
+
+``sites`` and ``doctor`` have several; the other modules hold what several verbs share.
+"""

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.batches import dealt
-from owl_geo.errors import RunError
+from owl_geo.errors import ConfigError, RunError, check_number
 from owl_geo.labels import newest_answers
 from owl_geo.measures.audit import prediction_stability
 from owl_geo.measures.metrics import RoundMetrics
@@ -73,7 +73,9 @@ def foresee(
     outcome = do_round(search, learner, answers, number, ask=asks, choose=choose)
     has_learnt = len(answers.labels) > 0
     return Foreseen(
-        *(search, learner, outcome),
+        search=search,
+        learner=learner,
+        outcome=outcome,
         watched=search.watched(learner, number) if has_learnt else np.empty(0, np.int64),
         scenes=() if outcome.batch is None else shown_scenes(run, outcome.batch),
     )
@@ -165,6 +167,19 @@ def advance_unless_waiting(
         )
     run.check_waiting(waits)
     return waits, None
+
+
+def size_of_batch(run: Run, size: int | None) -> int:
+    """Return how many patches a batch holds at most; None = as many as the settings say.
+
+    Raises ConfigError for a size below 1.
+    """
+    if size is None:
+        return run.settings.loop.query_budget
+    check_number("size", size, whole=True)
+    if size < 1:
+        raise ConfigError(f"size is {size}, but must be at least 1")
+    return size
 
 
 def _warn_of_lost_answers(run: Run, history: pd.DataFrame) -> None:

@@ -40,6 +40,6 @@ def _answers_in(path: Path, entry: Round) -> Iterator[tuple[str, ...]]:
     rows = batch.answers[batch.answers["batch_id"] == entry.batch_id]
     rows = rows[rows["label"].notna() & rows["patch_id"].isin(entry.patch_ids)]
     for patch, label, name in zip(rows["patch_id"], rows["label"], rows["annotator"], strict=True):
-        said = (str(label).strip(), str(name or "").strip() or batch.annotator)
-        if said[0]:
-            yield (patch, *(text for text in said if text))
+        answer = (str(label).strip(), str(name or "").strip() or batch.annotator)
+        if answer[0]:
+            yield (patch, *(text for text in answer if text))

@@ -88,13 +88,18 @@ class CurrentModel:
         return learner
 
 
+def model_settings(run: Run) -> str:
+    """Return, as JSON, the settings that a model depends on besides those of the pool."""
+    decisive = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}
+    return run.settings.model_dump_json(include=decisive)
+
+
 def _digest(run: Run, current: pd.DataFrame, answers: Answers, number: int) -> str:
     """Digest answers, settings, patches, the previous model, and changes to the pixels of answered
     patches; a round that is written later and learns from the same does not change the digest.
     """
     digest = hashlib.sha256(f"{_VERSION} {number}\n".encode())
-    decisive = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}
-    digest.update(run.settings.model_dump_json(include=decisive).encode())
+    digest.update(model_settings(run).encode())
     digest.update(current[["patch_id", "label", "seq"]].to_json(orient="values").encode())
     for path in (run.path / PATCHES, run.path / INDEX, run.files.model(number - 1)):
         if exists(path):

@@ -108,6 +108,11 @@ def import_answers(
             f"{path} holds answers to patches, and --{name} is for sites",
             remedy=f"leave out --{name}",
         )
+    return _import_rows(run, path, read, annotator)
+
+
+def _import_rows(run: Run, path: Path, read: ReadAnswers, annotator: str) -> Ingested:
+    """Check the answers to patches that a file holds, and store them."""
     rows = read.rows
     is_answer = (rows["label"].notna() | rows["labelled_at"].notna()).to_numpy()
     corners = _with_points(run, rows["patch_id"], read)

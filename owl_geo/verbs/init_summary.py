@@ -114,7 +114,7 @@ def _places(run: Run) -> BoolArray | None:
     """
     if run.index.shared is None:
         return None
-    return run.pool(pd.DataFrame({"patch_id": []}))
+    return run.askable(pd.DataFrame({"patch_id": []}))
 
 
 def _describe_truth(truth: pd.DataFrame, places: BoolArray | None) -> list[str]:

@@ -30,7 +30,7 @@ from owl_geo.search.records import Answers, Batch
 from owl_geo.search.search import Search
 from owl_geo.sources.base import find_positions, nearest_patch
 from owl_geo.types import BoolArray, IntArray
-from owl_geo.verbs.advance import advance_unless_waiting
+from owl_geo.verbs.advance import advance_unless_waiting, size_of_batch
 from owl_geo.verbs.measure import measure_rest
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -155,10 +155,7 @@ def more_like(
     answered as a target, where another batch waits for answers, or where nothing is left to ask.
     """
     run = Run.of(run)
-    count = run.settings.loop.query_budget if size is None else size
-    check_number("size", count, whole=True)
-    if count < 1:
-        raise ConfigError(f"size is {count}, but must be at least 1")
+    count = size_of_batch(run, size)
     _both(run, patches or _targets(run), unlike)  # tells what is wrong before any work
 
     def choose(search: Search, learner: Learner, answers: Answers, number: int) -> Batch:

@@ -19,13 +19,11 @@ from owl_geo.run_folder.journal import Journal
 from owl_geo.search.quality import cross_validated_auc
 from owl_geo.search.records import Answers
 from owl_geo.search.search import Search
+from owl_geo.verbs.current_model import model_settings
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
 log = logging.getLogger("owl_geo")
-
-# the settings that the number depends on besides those that the pool was made from
-_DECISIVE = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,9 @@ def depends_on(run: Run) -> str:
     """Return a digest of what the number depends on besides the answers: the pool and the model."""
     record = run.index.record
     statistics = [values.tolist() for values in (record.statistics.median, record.statistics.scale)]
-    settings = run.settings.model_dump_json(include=_DECISIVE)
-    return digest_of([settings, record.made_from, list(record.parts), record.since, statistics])
+    return digest_of(
+        [model_settings(run), record.made_from, list(record.parts), record.since, statistics]
+    )
 
 
 def unmeasured(run: Run) -> list[Unmeasured]:

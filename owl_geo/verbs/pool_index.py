@@ -76,7 +76,7 @@ def make_index(
     source, levels, shown = with_views(source, views, settings.seed, progress)
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
     grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
-    truth = truth_of(settings, source, grown[0] if grown else ())
+    truth = truth_of(settings, source, grown.parts if grown else ())
     kept = KeptPool(patches, source.grids, statistics, truth, levels, places_once=once)
     return PoolIndex(source, kept, layers, table.coverage, source.failed, shown)
 

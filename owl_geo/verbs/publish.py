@@ -10,6 +10,7 @@ from owl_geo.errors import RunError
 from owl_geo.labels.sharing import BatchLayer, Publication
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
+from owl_geo.run_folder.waiting import answers_before
 from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_INFO_ANNOTATOR, LEASE_COLUMN
 from owl_geo.wording import as_typed
 
@@ -49,7 +50,7 @@ def publish(run: Run, entry: Round) -> Publication:
             units=settings.units,
             decimals=_decimals(table, list(settings.concepts)),
         ),
-        after=run.answers_before(entry, run.labels.history()) or 0,
+        after=answers_before(entry, run.labels.history()) or 0,
     )
     return layers.publish(layer, shared=_shared(entry), n_annotators=max(len(entry.team), 1))
 

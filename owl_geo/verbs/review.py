@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from owl_geo.errors import ConfigError, RunError, check_number
+from owl_geo.errors import RunError
 from owl_geo.labels import not_withdrawn
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
@@ -18,7 +18,7 @@ from owl_geo.search.review import taken_for_targets
 from owl_geo.search.search import Search
 from owl_geo.sources.base import positions_of
 from owl_geo.types import IntArray
-from owl_geo.verbs.advance import advance_unless_waiting
+from owl_geo.verbs.advance import advance_unless_waiting, size_of_batch
 from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.target_areas import THRESHOLD, check_threshold
 from owl_geo.wording import as_typed
@@ -86,10 +86,7 @@ def review(
     run = Run.of(run)
     least = THRESHOLD if threshold is None else threshold
     check_threshold(least)
-    count = run.settings.loop.query_budget if size is None else size
-    check_number("size", count, whole=True)
-    if count < 1:
-        raise ConfigError(f"size is {count}, but must be at least 1")
+    count = size_of_batch(run, size)
     if go_on or run.waiting() is None:
         _check_model(run)
     taken = 0

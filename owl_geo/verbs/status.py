@@ -26,6 +26,7 @@ from owl_geo.measures.audit import (
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
+from owl_geo.run_folder.waiting import answers_before
 from owl_geo.search.pool import relevance_model
 from owl_geo.types import IntArray
 from owl_geo.verbs.copies import copies_with_answers
@@ -73,7 +74,7 @@ def _status(run: Run) -> Status:
     if run.truth is not None:
         next_step = "nothing" if run.is_finished() else "run"
     model = fitted[-1] if fitted else None
-    askable = int(run.pool(current).sum())
+    askable = int(run.askable(current).sum())
     answered = _answered(run, rounds, current, history)
     # where scenes show one place, an answer to one may make room for others that it kept out
     of_pool = [entry for entry in rounds if entry.number >= run.index.since]  # as it is now
@@ -106,8 +107,8 @@ def _status(run: Run) -> Status:
 
 def _outlook(rounds: list[Round], answered: Answered) -> Outlook | None:
     """Return what the newest model that scored the pool says, and how the last choices did."""
-    said = next((entry for entry in reversed(rounds) if entry.expected is not None), None)
-    if said is None or said.expected is None:
+    scored = next((entry for entry in reversed(rounds) if entry.expected is not None), None)
+    if scored is None or scored.expected is None:
         return None
     by_model = [entry.number for entry in rounds if entry.kind == "chosen"]
     is_choice = ~answered.is_audit & np.isin(answered.round, by_model)
@@ -117,11 +118,11 @@ def _outlook(rounds: list[Round], answered: Answered) -> Outlook | None:
         order = order[newest >= newest[min(FEW, len(newest)) - 1]]
     hits = answered.is_target[is_choice][order]
     return Outlook(
-        expected=said.expected,
-        n_found=said.metrics.positives_found,
+        expected=scored.expected,
+        n_found=scored.metrics.positives_found,
         n_recent=len(hits),
         n_recent_targets=int(hits.sum()),
-        n_open=said.metrics.n_pool,
+        n_open=scored.metrics.n_pool,
     )
 
 
@@ -171,10 +172,9 @@ def _open_until(rounds: list[Round], patches: list[str], history: pd.DataFrame) 
     A label that arrived after a round had begun was not known to it, whichever batch it is of. A
     round that was made with another store, whose answers had other numbers, tells nothing.
     """
-    arrival = history["seq"].to_numpy()
     numbers, seen = [-1], list[int]()
     for entry in rounds:
-        if np.searchsorted(arrival, entry.answers_seen, side="right") >= entry.metrics.n_labeled:
+        if answers_before(entry, history) is not None:
             numbers.append(entry.number)
             seen.append(max(entry.answers_seen, *seen[-1:], 0))
     labelled = history[history["label"].notna()]
@@ -191,8 +191,8 @@ def _reopened(seen: dict[int, int], history: pd.DataFrame) -> dict[str, int]:
     It could where labels tied, or were taken back. Only patches that have had several labels are
     looked at. ``seen`` is the ``seq`` of the last answer that each round knew, by its number.
     """
-    said = history[["patch_id", "label"]].drop_duplicates()
-    several = said.loc[said["patch_id"].duplicated(), "patch_id"].unique()
+    labels = history[["patch_id", "label"]].drop_duplicates()
+    several = labels.loc[labels["patch_id"].duplicated(), "patch_id"].unique()
     answers = history[history["patch_id"].isin(several)]
     last: dict[str, int] = {}
     for number, newest in seen.items() if len(several) else ():

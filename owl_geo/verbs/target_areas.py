@@ -79,10 +79,10 @@ class Targets:
             may_count &= ~run.index.shared.shown_with(np.sort(known))
         positions, probability = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for here, table in chain.from_iterable(map(folder.parts, folder.finished)):
-            said = table["probability"].to_numpy(dtype=np.float32)
-            counts = is_target[here] | (may_count[here] & (said >= threshold))
+            of_part = table["probability"].to_numpy(dtype=np.float32)
+            counts = is_target[here] | (may_count[here] & (of_part >= threshold))
             positions.append(here[counts])
-            probability.append(said[counts])
+            probability.append(of_part[counts])
         self._positions: IntArray = np.concatenate(positions)
         self._probability: FloatArray = np.concatenate(probability)
         self._answered = is_answered[self._positions]

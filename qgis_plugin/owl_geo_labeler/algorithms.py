@@ -1,12 +1,10 @@
-"""The Processing algorithms: each runs one command of the owl-geo program."""
+"""The Processing algorithms: what each command takes from the toolbox, and what it gives back."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from qgis.core import (
     QgsProcessing,
@@ -27,18 +25,9 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
     QgsRasterLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QProcess, QThread
+from qgis.PyQt.QtCore import QCoreApplication, QThread
 
-from .core import (
-    environment,
-    error_line,
-    not_found,
-    not_owl_geo,
-    progress_line,
-    share_of,
-    stopped,
-    without_progress,
-)
+from .command_algorithm import CommandAlgorithm
 from .on_disk import is_file
 from .predictions import PATCHES, PROBABILITY, ClosedMaps
 from .run_folder import SETTINGS_FILE
@@ -46,88 +35,12 @@ from .settings import PluginSettings
 
 translate = QCoreApplication.translate
 
-_POLL_MS = 200
 _FOLDER = QgsProcessingParameterFile.Behavior.Folder
 _AS_IT_IS = ["gpkg", "shp", "geojson", "fgb"]  # layers of other formats are exported first
 _SOME_FAILED = 3  # exit code of owl-geo predict: finished, some scenes left out
 
 
-class _Done(NamedTuple):
-    """What a command printed, without empty lines, and how it ended."""
-
-    lines: list[str]
-    exit_code: int
-
-
-class _Command(QgsProcessingAlgorithm):
-    """What the algorithms share: they start owl-geo, show its output and end when it ends."""
-
-    def createInstance(self) -> QgsProcessingAlgorithm:
-        return type(self)()
-
-    def _text(self, name: str, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
-        return self.parameterAsString(parameters, name, context).strip()
-
-    def _path(self, name: str, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
-        """Return a path that has to be given: owl-geo takes none for the folder that it is in."""
-        path = self._text(name, parameters, context)
-        if not path:
-            title = self.parameterDefinition(name).description()
-            message = translate("OwlGeo", "{name} is missing")
-            raise QgsProcessingException(message.format(name=title))
-        return path
-
-    def _run(
-        self, arguments: list[str], feedback: QgsProcessingFeedback, good: Sequence[int] = (0,)
-    ) -> _Done:
-        """Return what owl-geo printed; raises QgsProcessingException with its error line.
-
-        ``good`` are the exit codes that do not mean an error.
-        """
-        program = PluginSettings().executable
-        if program is None:
-            raise QgsProcessingException(not_found())
-        process = QProcess()
-        process.setProcessEnvironment(environment())
-        feedback.pushCommandInfo(shlex.join(["owl-geo", *arguments]))
-        process.start(program, arguments)
-        if not process.waitForStarted():
-            raise QgsProcessingException(f"{program}: {process.errorString()}")
-        errors = self._wait(process, feedback)
-        output = bytes(process.readAllStandardOutput()).decode("utf-8", "replace")
-        for line in output.splitlines():
-            feedback.pushInfo(line)
-        crashed = process.exitStatus() != QProcess.ExitStatus.NormalExit
-        if crashed or process.exitCode() not in good:
-            raise QgsProcessingException(error_line(program, errors, process.exitCode(), crashed))
-        for line in without_progress(errors):
-            feedback.pushWarning(line)
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        return _Done(lines, process.exitCode())
-
-    def _wait(self, process: QProcess, feedback: QgsProcessingFeedback) -> str:
-        """Show how far the work is until it ends; return what went to standard error."""
-        errors, shown = b"", ""
-        while process.state() != QProcess.ProcessState.NotRunning:
-            process.waitForFinished(_POLL_MS)
-            errors += bytes(process.readAllStandardError())
-            line = progress_line(errors.decode("utf-8", "replace"))
-            if line != shown:
-                shown = line
-                feedback.setProgressText(line)
-                feedback.setProgress(share_of(line))
-            if feedback.isCanceled() and process.state() != QProcess.ProcessState.NotRunning:
-                process.kill()
-                process.waitForFinished()
-                raise QgsProcessingException(stopped())
-        return errors.decode("utf-8", "replace")
-
-    def _refuse(self, command: str) -> QgsProcessingException:
-        """Return what to raise where a program ended well without doing what owl-geo does."""
-        return QgsProcessingException(not_owl_geo(str(PluginSettings().executable), command))
-
-
-class CreateRun(_Command):
+class CreateRun(CommandAlgorithm):
     """``owl-geo init``."""
 
     def name(self) -> str:
@@ -207,9 +120,9 @@ class CreateRun(_Command):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        run = self._path("RUN", parameters, context)
+        run = self.path_of("RUN", parameters, context)
         scenes = self._scenes(parameters, context)
-        folder = self._text("SCENE_FOLDER", parameters, context)
+        folder = self.text_of("SCENE_FOLDER", parameters, context)
         if folder:
             scenes.append(folder)
         if not scenes:
@@ -218,17 +131,17 @@ class CreateRun(_Command):
         for scene in scenes:
             arguments += ["--scene", scene]
         for name in ("BANDS", "CLASSES", "OSM"):
-            text = self._text(name, parameters, context)
+            text = self.text_of(name, parameters, context)
             if text:
                 arguments += [f"--{name.lower()}", text]
         for name in ("PATCH_SIZE", "INITIAL", "BATCH_SIZE"):
-            if self._text(name, parameters, context):
+            if self.text_of(name, parameters, context):
                 number = self.parameterAsInt(parameters, name, context)
                 arguments += [f"--{name.lower().replace('_', '-')}", str(number)]
         arguments += self._examples(parameters, context, feedback)
-        self._run(arguments, feedback)
+        self.run_command(arguments, feedback)
         if not _is_there(Path(run) / SETTINGS_FILE):
-            raise self._refuse("init")
+            raise self.refusal("init")
         return {"RUN": run}
 
     def _scenes(self, parameters: dict[str, Any], context: QgsProcessingContext) -> list[str]:
@@ -287,7 +200,7 @@ def _add_run(algorithm: QgsProcessingAlgorithm) -> None:
     )
 
 
-class NextBatch(_Command):
+class NextBatch(CommandAlgorithm):
     """``owl-geo query``."""
 
     def name(self) -> str:
@@ -314,13 +227,13 @@ class NextBatch(_Command):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        done = self._run(["query", self._path("RUN", parameters, context)], feedback)
+        done = self.run_command(["query", self.path_of("RUN", parameters, context)], feedback)
         if not done.lines or not _is_there(Path(done.lines[-1])):
-            raise self._refuse("query")
+            raise self.refusal("query")
         return {"BATCH": done.lines[-1]}
 
 
-class Ingest(_Command):
+class Ingest(CommandAlgorithm):
     """``owl-geo ingest``."""
 
     def name(self) -> str:
@@ -354,15 +267,15 @@ class Ingest(_Command):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        run, batch = (self._path(name, parameters, context) for name in ("RUN", "BATCH"))
+        run, batch = (self.path_of(name, parameters, context) for name in ("RUN", "BATCH"))
         whose = PluginSettings().annotator  # of answers that do not say
-        done = self._run(["ingest", run, batch, "--annotator", whose], feedback)
+        done = self.run_command(["ingest", run, batch, "--annotator", whose], feedback)
         if not done.lines:
-            raise self._refuse("ingest")
+            raise self.refusal("ingest")
         return {"RUN": run, "SUMMARY": done.lines[0]}
 
 
-class Predict(_Command):
+class Predict(CommandAlgorithm):
     """``owl-geo predict``."""
 
     def name(self) -> str:
@@ -405,7 +318,7 @@ class Predict(_Command):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        run = self._text("RUN", parameters, context)
+        run = self.text_of("RUN", parameters, context)
         # in a model, not even this is done in the thread of the layers
         in_their_thread = QThread.currentThread() == QCoreApplication.instance().thread()
         self._maps = ClosedMaps(Path(run)) if run and in_their_thread else None
@@ -429,15 +342,15 @@ class Predict(_Command):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        arguments = ["predict", self._path("RUN", parameters, context)]
+        arguments = ["predict", self.path_of("RUN", parameters, context)]
         arguments += ["--top", str(self.parameterAsInt(parameters, "TOP", context))]
         skips = self.parameterAsBool(parameters, "SKIP", context)
         arguments += ["--on-error", "skip" if skips else "fail"]
-        done = self._run(arguments, feedback, good=(0, _SOME_FAILED))
+        done = self.run_command(arguments, feedback, good=(0, _SOME_FAILED))
         made = {Path(line).name: line for line in done.lines}
         if PROBABILITY not in made or PATCHES not in made:
             if done.exit_code != _SOME_FAILED:
-                raise self._refuse("predict")
+                raise self.refusal("predict")
             raise QgsProcessingException(translate("OwlGeo", "no scene could be read"))
         if self.parameterAsBool(parameters, "LOAD", context):
             # the layer to be drawn on top comes last

@@ -141,9 +141,9 @@ def test_neighbours_in_a_large_pool_are_exact_from_round_to_round(
     known, pool = np.array([3, 17]), np.setdiff1d(np.arange(4000), [3, 17])
     neighbours = nearby.Neighbours(features)
     looked_for: list[list[int]] = []
-    look = neighbours._looked_for
+    look = neighbours._nearest_of
     monkeypatch.setattr(
-        neighbours, "_looked_for", lambda n, count: looked_for.append(n) or look(n, count)
+        neighbours, "_nearest_of", lambda n, count: looked_for.append(n) or look(n, count)
     )
     for each in (60, 50):  # the more answers, the fewer neighbours of each
         found = neighbours.of(known, pool, each)

@@ -13,7 +13,8 @@ import rasters
 from owl_geo.concepts import kept
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.settings.concepts import LayerSettings
-from owl_geo.verbs.init import init, update
+from owl_geo.verbs.init import init
+from owl_geo.verbs.update import update
 
 OSM = """<osm version="0.6"><bounds minlat="0" minlon="9" maxlat="1" maxlon="10"/>
 <node id="1" lat="0.001" lon="9.001"/><node id="2" lat="0.001" lon="9.012"/>

@@ -25,13 +25,14 @@ import owl_geo
 from owl_geo import Run
 from owl_geo.cli import main
 from owl_geo.errors import ConfigError, RunError
-from owl_geo.evaluation import compare as comparing
-from owl_geo.evaluation.compare import Plan, compare
+from owl_geo.evaluation.compare import compare
 from owl_geo.evaluation.contestants import GROUPS, Contestant, contestants
 from owl_geo.evaluation.curves import COLUMNS, with_bound
+from owl_geo.evaluation.searches import Job, Plan, search_of
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.settings.owl_toml import parse
-from owl_geo.verbs.init import init, update
+from owl_geo.verbs.init import init
+from owl_geo.verbs.update import update
 
 RANDOM = Contestant("random", {"acquisition": {"strategy": "random", "start": "random"}})
 TABLES = ("records", "summary")
@@ -382,11 +383,8 @@ class TestContestants:
     @pytest.mark.parametrize("name", [one.name for group in GROUPS.values() for one in group])
     def test_the_settings_of_each_can_be(self, name: str, runs, tmp_path: Path) -> None:
         chosen = contestants([name], {})
-        (job,) = [
-            comparing._Job(plan(tmp_path, runs, contestants=chosen), "noise", one, 0)
-            for one in chosen
-        ]
-        search = comparing._search(job)
+        (job,) = [Job(plan(tmp_path, runs, contestants=chosen), "noise", one, 0) for one in chosen]
+        search = search_of(job)
         assert search.settings.seed == 0
         for table, entries in job.contestant.over.items():
             now = getattr(search.settings, table).model_dump()
@@ -394,7 +392,7 @@ class TestContestants:
 
     def test_shuffled_concepts_are_those_of_other_patches(self, runs, tmp_path: Path) -> None:
         honest, mixed = (
-            comparing._search(comparing._Job(plan(tmp_path, runs), "noise", one, 0))
+            search_of(Job(plan(tmp_path, runs), "noise", one, 0))
             for one in (Contestant("a"), Contestant("b", shuffled=True))
         )
         names = list(honest.settings.concepts)

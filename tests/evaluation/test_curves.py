@@ -283,7 +283,7 @@ def test_pictures_are_written_and_the_same_every_time(tmp_path: Path) -> None:
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
     assert first[0].read_bytes().startswith(b"\x89PNG")
-    (difference,) = plots.plot_differences(records, tmp_path / "1", highlight=["fair"])
+    (difference,) = plots.plot_differences(records, tmp_path / "1")
     assert difference.name == "differences.png"
 
 
@@ -300,7 +300,7 @@ def test_pictures_say_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setitem(mpl.rcParams, "svg.fonttype", "none")  # text stays text
     records = drawn(SKILLS)
-    files = plots.plot_curves(records, tmp_path, svg=True, highlight=["fair"])
+    files = plots.plot_curves(records, tmp_path, svg=True)
     text = files[1].read_text(encoding="utf-8")
     for words in (
         "here: 20 targets in 200 patches, means of 5 searches",
@@ -383,8 +383,6 @@ def test_pictures_of_little(tmp_path: Path) -> None:
     assert path.stat().st_size > 0
     (path,) = plots.plot_differences(one, tmp_path)
     assert path.stat().st_size > 0
-    with pytest.raises(ConfigError, match="no records of the strategy 'god'; did you mean 'good'"):
-        plots.plot_curves(drawn(SKILLS), tmp_path, highlight=["god"])
     with pytest.raises(ConfigError, match="no records of the baseline 'best'"):
         plots.plot_differences(drawn(SKILLS), tmp_path, baseline="best")
     with pytest.raises(RunError, match="cannot write"):

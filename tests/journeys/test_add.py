@@ -29,7 +29,7 @@ from owl_geo.evaluation.simulate import simulate
 from owl_geo.measures.audit import Outlook
 from owl_geo.settings.truth import EvaluationSettings
 from owl_geo.truth.held_out import Before, hold_out_more
-from owl_geo.verbs.init import update
+from owl_geo.verbs.update import update
 
 SIZE = 8  # pixels; a scene of 64 pixels has 64 patches
 

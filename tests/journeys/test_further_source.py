@@ -19,11 +19,11 @@ from owl_geo import Run
 from owl_geo.errors import ConfigError, RunError, SourceError
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import source_sections
-from owl_geo.verbs import init
 from owl_geo.verbs.doctor.findings import examine
 from owl_geo.verbs.doctor.of_run import run_checks
 from owl_geo.verbs.predict_array import predict_array
 from owl_geo.verbs.preview import preview
+from owl_geo.verbs.update import update
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_file_that_is_replaced_is_noticed(
     assert problems(path) == ["scene 'trial' has changed since the run was made"]
     owl_geo.predict(run)
     assert features(run) != kept
-    assert problems(init.update(path).run.path) == []
+    assert problems(update(path).run.path) == []
 
 
 def test_a_copy_of_the_file_is_the_same(path: Path, archive: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_index_is_made_anew_after_an_edit(path: Path) -> None:
     toml.write_text(toml.read_text().replace("[evaluation]", "[evaluation]\nblock_size = 2"))
     with pytest.raises(RunError, match="--update"):
         _ = Run(path).patches
-    run = init.update(path).run
+    run = update(path).run
     assert len(run.patches) == 64
     assert sum(owl_geo.status(run).labels.values()) == 6
 

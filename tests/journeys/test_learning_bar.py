@@ -12,9 +12,9 @@ import torch
 
 from owl_geo import Run, init
 from owl_geo.cli import synthetic
-from owl_geo.evaluation import compare as comparing
-from owl_geo.evaluation.compare import Plan
+from owl_geo.evaluation import searches as comparing
 from owl_geo.evaluation.contestants import Contestant
+from owl_geo.evaluation.searches import Plan
 from owl_geo.search.choosing import choose
 from owl_geo.search.quality import held_out_scores
 from owl_geo.search.records import Answers
@@ -46,7 +46,7 @@ def searches(
     """A search per seed, each with its own 100 patches held out."""
     one = Contestant("one", over)
     plan = Plan(folder, {"r": run.path}, (one,), seeds, LABELS / POOL)
-    return [comparing._search(comparing._Job(plan, "r", one, seed)) for seed in seeds]
+    return [comparing.search_of(comparing.Job(plan, "r", one, seed)) for seed in seeds]
 
 
 def final_auc(search: Search) -> float:

@@ -23,8 +23,8 @@ from owl_geo.reporting.facts import facts
 from owl_geo.reporting.survey import Survey
 from owl_geo.types import Answer, AnyArray
 from owl_geo.verbs.add import add
-from owl_geo.verbs.init import update
 from owl_geo.verbs.status import status
+from owl_geo.verbs.update import update
 
 PIXELS, SIZE = 96, 8
 N = (PIXELS // SIZE) ** 2
@@ -250,7 +250,7 @@ def test_an_update_never_loses_what_was_answered(dates: list[Path], tmp_path: Pa
     rows = Run(run.path).patches
     assert set(chosen) <= set(rows["patch_id"])
     assert len(rows) == N + 1  # one place was answered under both names
-    free = Run(run.path).pool(Run(run.path).labels.current())
+    free = Run(run.path).askable(Run(run.path).labels.current())
     assert free.sum() == N - 3
 
 

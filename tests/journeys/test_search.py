@@ -29,9 +29,10 @@ from owl_geo.reporting.facts import facts
 from owl_geo.settings.choices import STRATEGIES
 from owl_geo.settings.presets import TUTORIAL
 from owl_geo.types import Answer
-from owl_geo.verbs.init import init, update
+from owl_geo.verbs.init import init
 from owl_geo.verbs.review import review
 from owl_geo.verbs.status import status
+from owl_geo.verbs.update import update
 
 WEIGHTS = {"weights": {"urban": 2.0, "near_industrial": 3.0}}
 

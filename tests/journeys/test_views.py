@@ -24,7 +24,7 @@ from searches import label
 from owl_geo import Run, add, ingest, init, predict, predict_array, predictions, query, report
 from owl_geo.errors import RunError, SourceError
 from owl_geo.measures.metrics import roc_auc
-from owl_geo.verbs.init import update
+from owl_geo.verbs.update import update
 
 SIZE, SIDE = 8, 128  # pixels; 256 patches a scene
 NAMES = ("red", "nir")

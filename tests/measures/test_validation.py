@@ -43,9 +43,9 @@ def test_neighbours_do_not_help_across_blocks() -> None:
     labels = rng.permutation(np.arange(len(names)) % 2)[block]
     positions = rng.permutation(400)[:300]
     known, where = labels[positions], blocks[positions]
-    fair = blocked_cv_auc(Neighbours(index), positions, known, where, 5, seed=0)
+    fair = blocked_cv_auc(Neighbours(index), positions, known, where, seed=0, positive=1)
     single = np.arange(300)  # every patch a block of its own: a random split
-    flattered = blocked_cv_auc(Neighbours(index), positions, known, single, 5, seed=0)
+    flattered = blocked_cv_auc(Neighbours(index), positions, known, single, seed=0, positive=1)
     assert flattered > 0.9
     assert fair < 0.6
 
@@ -56,8 +56,8 @@ def test_every_patch_is_judged_once_by_a_model_that_has_not_seen_its_block() -> 
     blocks = ground_blocks(pool_at(index, 8), 16)
     labels = np.random.default_rng(1).integers(0, 2, len(positions))
     model = Neighbours(index)
-    blocked_cv_auc(model, positions, labels, blocks[positions], 4, seed=3)
-    assert len(model.calls) == 4
+    blocked_cv_auc(model, positions, labels, blocks[positions], seed=3, positive=1)
+    assert len(model.calls) == 5
     for train, test in model.calls:
         assert set(blocks[train]).isdisjoint(blocks[test])
         assert sorted([*train, *test]) == positions.tolist()
@@ -72,12 +72,12 @@ def test_the_auc_is_that_of_the_pooled_predictions() -> None:
         return np.eye(3)[truth[test]]
 
     positions, blocks = np.arange(6), np.array([0, 1, 0, 1, 0, 1])
-    assert blocked_cv_auc(known, positions, truth, blocks, 2, seed=0, positive=2) == 1
+    assert blocked_cv_auc(known, positions, truth, blocks, seed=0, positive=2) == 1
 
     def reversed_(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarray:
         return 1 - np.eye(3)[truth[test]]
 
-    assert blocked_cv_auc(reversed_, positions, truth, blocks, 2, seed=0, positive=2) == 0
+    assert blocked_cv_auc(reversed_, positions, truth, blocks, seed=0, positive=2) == 0
 
 
 def test_where_nothing_can_be_said() -> None:
@@ -86,17 +86,19 @@ def test_where_nothing_can_be_said() -> None:
 
     none = np.empty(0, np.int64)
     positions, labels = np.arange(4), np.array([0, 1, 0, 1])
+    target = {"seed": 0, "positive": 1}
     one_block, two_blocks = np.zeros(4, np.int64), np.array([0, 0, 1, 1])
-    assert math.isnan(blocked_cv_auc(never, none, none, none))
-    assert math.isnan(blocked_cv_auc(never, positions, labels, one_block))
-    assert math.isnan(blocked_cv_auc(never, positions, np.zeros(4, np.int64), two_blocks))
+    assert math.isnan(blocked_cv_auc(never, none, none, none, **target))
+    assert math.isnan(blocked_cv_auc(never, positions, labels, one_block, **target))
+    assert math.isnan(blocked_cv_auc(never, positions, np.zeros(4, np.int64), two_blocks, **target))
     # all targets in one block: without it there is no class to learn, with it none to judge
     model = Neighbours(ground(2, 2))
-    assert math.isnan(blocked_cv_auc(model, positions, np.array([0, 0, 1, 1]), two_blocks))
+    apart = np.array([0, 0, 1, 1])
+    assert math.isnan(blocked_cv_auc(model, positions, apart, two_blocks, **target))
     with pytest.raises(ValueError, match="n_folds is 1"):
-        blocked_cv_auc(never, positions, labels, two_blocks, 1)
+        block_folds(labels == 1, two_blocks, 1, seed=0)
     with pytest.raises(ValueError, match="4 positions, 3 labels, 4 blocks"):
-        blocked_cv_auc(never, positions, labels[:3], two_blocks)
+        blocked_cv_auc(never, positions, labels[:3], two_blocks, **target)
 
 
 def test_a_broken_model_is_not_passed_over() -> None:
@@ -105,7 +107,7 @@ def test_a_broken_model_is_not_passed_over() -> None:
 
     labels, blocks = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
     with pytest.raises(ValueError, match="NaN"):
-        blocked_cv_auc(broken, np.arange(4), labels, blocks, 2)
+        blocked_cv_auc(broken, np.arange(4), labels, blocks, seed=0, positive=1)
 
 
 def test_rare_targets_are_spread_over_the_folds() -> None:

@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from owl_geo.run_folder.identity import SceneFiles, fingerprint, record_scenes
+from owl_geo.run_folder.identity import (
+    SceneFiles,
+    fingerprint,
+    fingerprint_anywhere,
+    record_scenes,
+)
 from owl_geo.run_folder.records import IndexRecord
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
@@ -94,7 +99,7 @@ FINGERPRINTS: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_the_fingerprint_of_settings_stays(kind: str) -> None:
-    elsewhere = fingerprint(settings(kind), places=False)
+    elsewhere = fingerprint_anywhere(settings(kind))
     assert (fingerprint(settings(kind)), elsewhere) == FINGERPRINTS[kind]
 
 

@@ -16,7 +16,7 @@ from owl_geo import Run, init, query
 from owl_geo.errors import BusyError, RunError
 from owl_geo.run_folder import index, patch_table
 from owl_geo.run_folder.records import IndexRecord
-from owl_geo.verbs.init import update
+from owl_geo.verbs.update import update
 
 FILES = ("index.json", "patches.parquet")  # in the order in which they are put in place
 

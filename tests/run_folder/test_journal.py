@@ -1,4 +1,4 @@
-"""Rounds on disk: whole or not at all, in order, and whom a batch still waits for."""
+"""Rounds on disk: whole or not at all, and in order."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from owl_geo.run_folder.records import Round
 PATCHES = ("s/0/0", "s/0/10", "s/0/20", "s/0/30")
 
 
-def entry(
-    number: int, *, asks: bool = True, team: dict[str, tuple[int, ...]] | None = None
-) -> Round:
+def entry(number: int, *, asks: bool = True) -> Round:
     return Round(
         number=number,
         batch_id=f"r-{number:03d}" if asks else None,
@@ -30,7 +28,6 @@ def entry(
         metrics=RoundMetrics(number, 10 * number, number, 0.5, 0.75, math.nan, 1.25, 100),
         audit={PATCHES[0]: math.nan} if asks else {},
         watched=(0, 1),
-        team=team or {},
     )
 
 
@@ -135,89 +132,6 @@ def test_a_round_that_is_missing_is_named(journal: Journal, tmp_path: Path) -> N
     (tmp_path / "rounds" / "001").rename(tmp_path / "elsewhere")
     with pytest.raises(RunError, match="lacks round 001"):
         journal.rounds()
-
-
-def history(*answers: tuple[str, int], batch_id: str = "r-001") -> pd.DataFrame:
-    """Answers as pairs of annotator and rank in the batch."""
-    return pd.DataFrame(
-        [(name, PATCHES[rank], batch_id) for name, rank in answers],
-        columns=["annotator", "patch_id", "batch_id"],
-    )
-
-
-def waiting(journal: Journal, one: Round, answers: pd.DataFrame) -> list[str]:
-    return [path.name for path in journal.waits(one, answers)]
-
-
-def test_a_batch_for_everybody_waits_for_any_answer_to_it(journal: Journal) -> None:
-    assert waiting(journal, entry(1), history()) == ["batch.gpkg"]
-    assert waiting(journal, entry(1), history(("ana", 0), batch_id="r-000")) == ["batch.gpkg"]
-    assert waiting(journal, entry(1), history(("ana", 0))) == []
-    assert waiting(journal, entry(1, asks=False), history()) == []
-
-
-def test_answers_to_another_batch_of_that_name_are_none(journal: Journal) -> None:
-    other = history(("ana", 0)).assign(patch_id="s/5/5")
-    assert waiting(journal, entry(1), other) == ["batch.gpkg"]
-    dealt = entry(1, team={"ana": (0, 1), "ben": (2, 3)})
-    assert waiting(journal, dealt, other) == ["batch-ana.gpkg", "batch-ben.gpkg"]
-
-
-@pytest.mark.parametrize(
-    ("answers", "files"),
-    [
-        ([], ["batch-ana.gpkg", "batch-ben.gpkg"]),
-        ([("ana", 0)], ["batch-ben.gpkg"]),
-        ([("ben", 3)], ["batch-ana.gpkg"]),
-        ([("ana", 2)], ["batch-ben.gpkg"]),  # a patch that both have says nothing of ben
-        ([("ana", 0), ("ben", 3)], []),
-        # somebody who is not of the team answers for whoever has the patch
-        ([("eve", 0)], ["batch-ben.gpkg"]),
-        ([("eve", 2)], []),
-        # and all that ben alone had is answered, by ana
-        ([("ana", 0), ("ana", 3)], []),
-    ],
-)
-def test_a_part_waits_for_its_annotator_or_for_somebody_in_their_place(
-    answers: list[tuple[str, int]], files: list[str], journal: Journal
-) -> None:
-    dealt = entry(1, team={"ana": (0, 1, 2), "ben": (2, 3), "cy": ()})
-    assert waiting(journal, dealt, history(*answers)) == files
-
-
-def test_a_part_that_others_have_too_waits_for_its_annotator(journal: Journal) -> None:
-    dealt = entry(1, team={"ana": (0, 1), "ben": (1,)})
-    assert waiting(journal, dealt, history()) == ["batch-ana.gpkg", "batch-ben.gpkg"]
-    assert waiting(journal, dealt, history(("ana", 1))) == ["batch-ben.gpkg"]
-
-
-@pytest.mark.parametrize(
-    ("labelled", "files"),
-    [
-        ({0: "eve", 1: "ana", 2: "eve"}, ["batch-ben.gpkg"]),
-        ({0: "eve", 1: "ana", 2: "ana"}, ["batch-ben.gpkg"]),
-        ({2: "eve", 3: "eve"}, ["batch-ana.gpkg"]),
-        ({3: "ana"}, ["batch-ana.gpkg"]),  # ben's alone, by whomever
-        ({2: "ana"}, ["batch-ana.gpkg", "batch-ben.gpkg"]),
-        ({0: "eve", 1: "eve", 2: "eve", 3: "eve"}, []),
-    ],
-)
-def test_what_is_labelled_in_another_way_is_not_waited_for(
-    labelled: dict[int, str], files: list[str], journal: Journal
-) -> None:
-    given = {PATCHES[rank]: {name} for rank, name in labelled.items()}
-    dealt = entry(1, team={"ana": (0, 1, 2), "ben": (2, 3), "cy": ()})
-    assert [path.name for path in journal.waits(dealt, history(), given)] == files
-    whole = ["batch.gpkg"] if len(given) < len(PATCHES) else []
-    assert [path.name for path in journal.waits(entry(1), history(), given)] == whole
-
-
-def test_others_of_the_team_do_not_label_for_one_what_all_are_to_label(journal: Journal) -> None:
-    dealt = entry(1, team={"ana": (0, 1), "ben": (0, 1)})
-    by_ana = {patch: {"ana"} for patch in PATCHES}
-    assert [path.name for path in journal.waits(dealt, history(), by_ana)] == ["batch-ben.gpkg"]
-    by_both = {patch: {"ana", "ben"} for patch in PATCHES}
-    assert journal.waits(dealt, history(), by_both) == []
 
 
 def test_what_is_measured_later_is_added_once(journal: Journal, tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from owl_geo import Run, query
 from owl_geo.disk.file_names import file_names
 from owl_geo.errors import ConfigError, OwlError
 from owl_geo.settings import owl_toml
-from owl_geo.sources.stac import items_of, path_of, scene_of_item
+from owl_geo.sources.stac import scene_of_item
+from owl_geo.sources.stac_items import items_of, path_of
 from owl_geo.verbs.prediction_record import PredictionRecord
 
 

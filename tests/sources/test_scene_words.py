@@ -17,7 +17,8 @@ from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scene_names import SceneLocation, distinct_names
 from owl_geo.sources.scene_words import FoundScenes, find_scenes
-from owl_geo.sources.stac import items_of, scene_of_item
+from owl_geo.sources.stac import scene_of_item
+from owl_geo.sources.stac_items import items_of
 
 
 def touch(folder: Path, *names: str) -> None:

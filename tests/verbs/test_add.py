@@ -13,7 +13,7 @@ from rasters import ORIGIN, coordinates, make_safe, write_raster
 
 from owl_geo import Run, add, init
 from owl_geo.errors import BusyError, RunError
-from owl_geo.verbs.init import update
+from owl_geo.verbs.update import update
 
 SIZE = 8  # pixels; a scene of 32 pixels has 16 patches
 CLEAR, CLOUD = 1, 3

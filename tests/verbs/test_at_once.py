@@ -26,10 +26,11 @@ from owl_geo.verbs.add import add
 from owl_geo.verbs.classes import add_class
 from owl_geo.verbs.import_answers import import_answers
 from owl_geo.verbs.ingest import known_annotators
-from owl_geo.verbs.init import init, update
+from owl_geo.verbs.init import init
 from owl_geo.verbs.like import more_like
 from owl_geo.verbs.predict import predict
 from owl_geo.verbs.prediction_folder import PredictionFolder
+from owl_geo.verbs.update import update
 
 
 @pytest.fixture

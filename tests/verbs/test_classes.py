@@ -24,7 +24,7 @@ from owl_geo.models import checkpoint
 from owl_geo.models.spec import ModelSpec
 from owl_geo.settings import owl_toml
 from owl_geo.verbs.classes import add_class
-from owl_geo.verbs.init import update
+from owl_geo.verbs.update import update
 
 SMALL: dict[str, Any] = {
     "source": {"n_samples": 30},

@@ -53,8 +53,8 @@ def cube_date(
 def _date_in(attributes: Mapping[Any, Any]) -> datetime.date | None:
     """Return the day of acquisition by attributes, or by the STAC item among them, as EOPF's."""
     item = attributes.get("stac_discovery")
-    told = item.get("properties") if isinstance(item, Mapping) else None
-    if not isinstance(told, Mapping):
+    properties = item.get("properties") if isinstance(item, Mapping) else None
+    if not isinstance(properties, Mapping):
         return date_in_tags(attributes)
-    stated = date_of(told.get("datetime"))
-    return stated or first_day(told.get("start_datetime"), told.get("end_datetime"))
+    stated = date_of(properties.get("datetime"))
+    return stated or first_day(properties.get("start_datetime"), properties.get("end_datetime"))

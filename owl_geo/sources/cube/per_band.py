@@ -39,10 +39,10 @@ class PerBand:
         Where bands became variables, the dataset says it. Raises SourceError where several bands
         are spoken of, and not which of them these are.
         """
-        said = variable.attrs
-        if not said.keys() & set(_LISTS) and dataset.attrs.keys() >= set(_LISTS):
-            said = dataset.attrs
-        scales, offsets = (_own(said, name, bands, where) for name in _LISTS)
+        attributes = variable.attrs
+        if not attributes.keys() & set(_LISTS) and dataset.attrs.keys() >= set(_LISTS):
+            attributes = dataset.attrs
+        scales, offsets = (_own(attributes, name, bands, where) for name in _LISTS)
         if scales is None and offsets is None:
             return None
         added = number_in(variable.encoding.get("add_offset"), 0.0)

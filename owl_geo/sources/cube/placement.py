@@ -23,7 +23,7 @@ from owl_geo.sources.cube.axes import (
     is_counting,
     units_of,
 )
-from owl_geo.sources.cube.cube_crs import cube_crs, grid_mapping
+from owl_geo.sources.cube.crs import crs_of_cube, grid_mapping
 from owl_geo.sources.cube.opening import UNREADABLE
 from owl_geo.sources.cube.places import (
     by_straight_axes,
@@ -70,7 +70,7 @@ def grid_of(
     """
     mappings = [grid_mapping(dataset, dataset[key], axes) for key in variables]
     mapping = next((entry for entry in mappings if entry is not None), None)
-    own = cube_crs(dataset, variables, axes, crs, where, mapping, given)
+    own = crs_of_cube(dataset, variables, axes, crs, where, mapping, given)
     height, width = dataset.sizes[axes.y], dataset.sizes[axes.x]
     for dim, n in ((axes.y, height), (axes.x, width)):
         if n < 2:

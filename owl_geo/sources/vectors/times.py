@@ -49,8 +49,8 @@ def warn_of_times(table: VectorTable, path: str, kept: IntArray, lost: IntArray)
 
     ``lost`` are rows of the table, ``(n,)``, and ``kept`` those that count in their stead.
     """
-    told = _told(table, Path(path), kept, lost)
-    found = next((times for times in told if times.differ.any()), None)
+    seen = _told(table, Path(path), kept, lost)
+    found = next((times for times in seen if times.differ.any()), None)
     if found is None:
         return
     differ = found.differ

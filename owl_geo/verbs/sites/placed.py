@@ -34,8 +34,8 @@ class AsSites:
     @property
     def given(self) -> list[str]:
         """The names of what was said."""
-        said = {name: value for name, value in vars(self).items() if name != "command"}
-        return [name for name, value in said.items() if value is not None]
+        options = {name: value for name, value in vars(self).items() if name != "command"}
+        return [name for name, value in options.items() if value is not None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from owl_geo.sources.stated_crs import stated_crs
 _CODES = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "epsg", "crs")
 
 
-def cube_crs(
+def crs_of_cube(
     dataset: xr.Dataset,
     variables: Sequence[Hashable],
     axes: Axes,
