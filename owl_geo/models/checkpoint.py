@@ -165,7 +165,7 @@ def _refuse_answers(path: Path, header: object) -> None:
         raise RunError(
             f"{path} was made with model.head = {header['head']!r}, which has no weights to go on "
             "from",
-            remedy="restore model.head in owl.toml, or make another run",
+            remedy="restore [model] in owl.toml, or make another run",
         )
 
 

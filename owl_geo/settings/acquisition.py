@@ -64,8 +64,8 @@ class AcquisitionSettings(Section):
     )
     min_distance: float = doc(
         0.0,
-        "smallest distance between two patches of a batch, in metres; those drawn at random may "
-        "lie anywhere",
+        "smallest distance between two patches of a batch, in metres, as far as the pool has such; "
+        "those drawn at random may lie anywhere",
         ge=0,
     )
     candidates: int = doc(

@@ -558,7 +558,13 @@ class TestRunFolder:
             {"head": "committee"},
             {"head": "mlp"},
             "was made with model.head = 'committee', which has no weights to go on from; "
-            "restore model.head in owl.toml, or make another run",
+            "restore [model] in owl.toml, or make another run",
+        ),
+        (
+            {"head": "committee"},
+            {"kind": "cnn"},  # leaves the head as it is
+            "was made with model.head = 'committee', which has no weights to go on from; "
+            "restore [model] in owl.toml, or make another run",
         ),
         ({"head": "mlp"}, {"head": "committee"}, None),
         ({"head": "committee"}, {"head": "logistic"}, None),
