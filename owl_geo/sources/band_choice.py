@@ -338,16 +338,16 @@ def _no_band(bands: Sequence[Band], word: str, where: str) -> NotFound:
     called = next((b for b in bands if b.name.casefold() == word.casefold()), None)
     if called is not None:
         hint = f"the band of that name is {called.common} by its wavelength; "
-    remedy = f"{hint}it has {', '.join(band_names)}"
+    remedy = f"{hint}it has {in_short(band_names)}"
     message = f"{where} has no band {word!r}"
     return NotFound(message, remedy=remedy, hint=hint, guessed=called is None)
 
 
-_SERIAL = re.compile(r"(.*?)(\d+)")
+_NUMBERS = re.compile(r"(\d+(?:\.\d+)?)")
 
 
 def in_short(names: Sequence[str]) -> str:
-    """Return names for people to read, a long row of numbered ones by its ends: ``A00 ... A63``."""
+    """Return names for people to read, a row of rising numbers by its ends: ``A00 ... A63``."""
     parts: list[str] = []
     start = 0
     while start < len(names):
@@ -361,20 +361,26 @@ def in_short(names: Sequence[str]) -> str:
 
 
 def _follows(name: str, following: str) -> bool:
-    one, other = _SERIAL.fullmatch(name), _SERIAL.fullmatch(following)
-    if one is None or other is None:
+    """Return whether names differ in their numbers alone, which rise: ``B1, B2``, ``400 nm``."""
+    one, other = _NUMBERS.split(name), _NUMBERS.split(following)
+    if one[::2] != other[::2]:
         return False
-    return one[1] == other[1] and int(other[2]) == int(one[2]) + 1
+    steps = [float(b) - float(a) for a, b in zip(one[1::2], other[1::2], strict=True)]
+    return any(steps) and min(steps) >= 0
 
 
 def explained(bands: Sequence[KnownBand]) -> str:
     """Return bands for people to read, each with what it is, where its name does not say so.
 
-    A long row of numbered ones has its ends alone.
+    A long row of numbered ones has its ends alone, and after it those that nothing else in it is.
     """
     names = [band.name for band in bands]
     short = in_short(names)
-    return short if short != ", ".join(names) else ", ".join(map(_explained, bands))
+    if short == ", ".join(names):
+        return ", ".join(map(_explained, bands))
+    times = Counter(band.common for band in bands)
+    known = [_explained(band) for band in bands if band.common and times[band.common] == 1]
+    return f"{short}; among them {', '.join(known)}" if known else short
 
 
 def _explained(band: KnownBand) -> str:

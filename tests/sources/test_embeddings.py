@@ -205,6 +205,17 @@ def test_many_numbered_names_are_printed_by_their_ends() -> None:
     assert explained([KnownBand(f"b{n}", "red") for n in range(200)]) == "b0 ... b199"
 
 
+def test_a_spectrum_is_printed_by_its_ends_and_by_what_is_known_of_it() -> None:
+    spectrum = [f"{400 + 9.4 * n:.1f} nm" for n in range(224)]
+    assert in_short(spectrum) == "400.0 nm ... 2496.2 nm"
+    bands = [KnownBand(name, {"663.2 nm": "red"}.get(name)) for name in spectrum]
+    assert explained(bands) == "400.0 nm ... 2496.2 nm; among them 663.2 nm (red)"
+    numbered = [f"band {n} ({400 + 9.4 * n:.1f} nm)" for n in range(1, 100)]
+    assert in_short(numbered) == "band 1 (409.4 nm) ... band 99 (1330.6 nm)"
+    falling = [f"{n} nm" for n in range(20, 0, -1)]
+    assert in_short(falling) == ", ".join(falling)
+
+
 # --- TESSERA --------------------------------------------------------------------------------------
 
 
