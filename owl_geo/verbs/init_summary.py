@@ -13,6 +13,7 @@ from owl_geo.concepts.table import describe, with_share
 from owl_geo.features.statistics import has_no_index
 from owl_geo.ground.crs import around_the_earth, crs_of
 from owl_geo.run_folder.folder import Run
+from owl_geo.settings.choices import HEADS, default
 from owl_geo.settings.config import Settings
 from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.band_choice import explained
@@ -22,6 +23,8 @@ from owl_geo.sources.views.measuring import ViewSummary
 from owl_geo.types import EMBEDDING, BandStatistics, BoolArray, FailedScene
 from owl_geo.verbs.pool_index import PoolIndex
 from owl_geo.wording import counted
+
+_SPECTRUM = 50  # bands that an image has only where they are a spectrum, or a stack of dates
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,27 @@ def summarise(run: Run, made: PoolIndex) -> Summary:
 
 
 def _notes(model: ModelSettings, statistics: BandStatistics) -> tuple[str, ...]:
-    """Say it where features lack the indices, since nothing tells which band is which."""
+    """Say what the statistics of bands lack, and which head suits as many."""
     own = statistics.of_scene
     commons = own.common_names or common_names(own.bands)
     rest = [i for i, common in enumerate(commons) if common != EMBEDDING]
     names = [own.bands[i] for i in rest]
-    plain = model.kind == model.features and not model.frozen
-    if not plain or not has_no_index(names, [commons[i] for i in rest]):
+    if model.kind != model.features or model.frozen:
         return ()
-    return (
-        f"nothing tells which of the {len(rest)} bands are red, near infrared and so on, so "
-        "there are no indices such as NDVI; descriptions of the bands, or names of the scene in "
-        "owl.toml, would tell",
-    )
+    notes = []
+    if has_no_index(names, [commons[i] for i in rest]):
+        notes.append(
+            f"nothing tells which of the {len(rest)} bands are red, near infrared and so on, so "
+            "there are no indices such as NDVI; descriptions of the bands, or names of the scene "
+            "in owl.toml, would tell"
+        )
+    if len(rest) >= _SPECTRUM and model.head == default(HEADS):
+        notes.append(
+            f"if the {len(rest)} bands are a spectrum, targets that differ in a few of them are "
+            "found sooner by the head logistic: --head logistic, or head in owl.toml before the "
+            "first query"
+        )
+    return tuple(notes)
 
 
 def _round_the_earth(made: PoolIndex) -> tuple[str, ...]:

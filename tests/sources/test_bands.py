@@ -421,6 +421,18 @@ def test_bands_that_nothing_tells_apart_are_said(tmp_path: Path, owl: Owl) -> No
     assert "nothing tells" not in done.out + done.err
 
 
+def test_a_spectrum_is_told_which_head_suits_it(tmp_path: Path, owl: Owl) -> None:
+    note = "if the 60 bands are a spectrum"
+    path = numbered(tmp_path / "s.tif", 60, dtype="uint16")
+    for name, extra, is_said in (
+        ("blend", (), True),
+        ("logistic", ("--head", "logistic"), False),
+        ("few", ("--bands", "1,2,3,4,5,6"), False),
+    ):
+        done = owl("init", tmp_path / name, "--scene", path, "--patch-size", 8, *extra)
+        assert (note in done.out + done.err) == is_said
+
+
 def test_bands_of_a_stack_in_a_folder_are_what_it_describes(tmp_path: Path) -> None:
     names = ("coastal_blue", "blue", "green_i", "green")
     numbered(tmp_path / "order" / "3B_AnalyticMS_SR_8b_clip.tif", 4, names)
