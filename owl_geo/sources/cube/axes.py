@@ -27,6 +27,7 @@ _NAMES = {
 _LETTERS = {"X": "x", "Y": "y", "T": "time"}
 LONGITUDE = {"lon", "longitude"}
 LATITUDE = {"lat", "latitude"}
+_OF_A_SENSOR = re.compile(r"track|scan", re.IGNORECASE)  # in names of axes that follow its flight
 # Units by which alone CF knows longitudes and latitudes, in whatever spelling.
 _UNITS = {
     re.compile(r"degrees?_?e(?:ast)?"): "x",
@@ -71,6 +72,19 @@ def axes_of(dataset: xr.Dataset, variable: xr.DataArray) -> Axes | str:
                 "nor band; choose one of them, or rename it band"
             )
     return Axes(roles["y"], roles["x"], roles.get("time"), roles.get("band"))
+
+
+def is_swath(dataset: xr.Dataset) -> bool:
+    """Return whether the pixels lie in the order in which a sensor saw them, on no grid.
+
+    The names of axes tell, or longitudes that have a value for each pixel.
+    """
+    if any(_OF_A_SENSOR.search(str(dim)) for dim in dataset.dims):
+        return True
+    return any(
+        variable.ndim == 2 and (str(name).casefold() in LONGITUDE or role_by_units(variable) == "x")
+        for name, variable in (*dataset.coords.items(), *dataset.data_vars.items())
+    )
 
 
 def _spatial_dimensions(dataset: xr.Dataset, variable: xr.DataArray) -> dict[Hashable, str]:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from owl_geo.errors import SourceError
 from owl_geo.sources.bands import Band, common_name, distinct, with_common_names
-from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_counting
+from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_counting, is_swath
 from owl_geo.sources.cube.file_bands import FileBands
 from owl_geo.sources.cube.missing import holds_flags
 from owl_geo.sources.cube.opening import groups_of
@@ -92,6 +92,11 @@ def describe_cube(
     every = {key: axes_of(dataset, variable) for key, variable in dataset.data_vars.items()}
     unusable = {str(key): own for key, own in every.items() if isinstance(own, str)}
     axes = {key: own for key, own in every.items() if isinstance(own, Axes)}
+    if not axes and is_swath(dataset):
+        raise SourceError(
+            f"{where} is a swath: its pixels lie in the order in which the sensor saw them",
+            remedy="orthorectify it, or resample it to a grid, first",
+        )
     if not axes:
         raise _no_bands(where, unusable)
     main = axes[_main(dataset, axes, wanted)]

@@ -779,6 +779,12 @@ def _irregular() -> xr.DataArray:
     return array.assign_coords(x=x)
 
 
+def _of_a_sensor() -> xr.Dataset:
+    """Radiances as OLCI and VIIRS have them: rows and columns, and two angles for each pixel."""
+    places = {name: (("rows", "columns"), np.zeros((20, 20))) for name in ("lon", "lat")}
+    return xr.Dataset({"radiance": (("rows", "columns"), np.ones((20, 20)))}, coords=places)
+
+
 def _curvilinear() -> xr.DataArray:
     array = cube(coordinates(20, 20), crs=None).drop_vars(["x", "y"])
     lat, lon = np.mgrid[50:51:20j, 3:4:20j]
@@ -802,6 +808,8 @@ def _in_radians() -> xr.DataArray:
         (lambda: cube(coordinates(20, 1)), r"the axis x has 1 value"),
         (lambda: cube(coordinates(20, 20)).drop_vars("x"), r"has no coordinates along y and x"),
         (lambda: cube(coordinates(20, 20)).rename(x="u"), r"no x and y axes.*band, y, u"),
+        (lambda: cube(coordinates(20, 20)).rename(x="crosstrack"), r"is a swath: .* orthorectify"),
+        (_of_a_sensor, r"is a swath: .* orthorectify it, or resample it to a grid, first$"),
         (lambda: cube(coordinates(20, 20)).rename(band="level"), r"axis 'level' of 3 values"),
         (lambda: cube(coordinates(20, 20)) * 1j, r"complex pixels"),
         (lambda: xr.Dataset(), r"has no variables of its own$"),
