@@ -79,7 +79,7 @@ def _pairs(
     "as --source says, a cube, a GeoParquet table (vectors), a folder of TESSERA's .npy (arrays)"
 )
 @click.option(
-    "--bands", callback=_words, help="Positions, descriptions or common names: B2,B3,nir."
+    "--bands", callback=_words, help="Positions, descriptions or common names: 1-3, or B2,B3,nir."
 )
 @click.option(
     "--common",

@@ -48,7 +48,8 @@ def known_bands(statistics: BandStatistics) -> tuple[KnownBand, ...]:
 def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Band, ...]:
     """Return the wanted bands in the wanted order.
 
-    Numbers are positions from 1, where all of them can be. Any other word is tried as a name (case
+    Numbers are positions from 1, where all of them can be; ``1-130`` stands for those from 1 to
+    130, unless it is in the name of a band. Any other word is tried as a name (case
     and zero padding do not matter), as the last part of a name after ``_``, ``-`` or ``.``, as what
     stands in a name before a comma or a bracket, and as a common name; never as the name of a band
     that is known to be another. A band asked for by its common name is called by that name from
@@ -57,7 +58,7 @@ def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Ba
     Raises SourceError, which begins with ``where``, for a word that means no band or several, and
     for a band named twice.
     """
-    words = _joined([word.strip() for word in wanted], bands)
+    words = _words(wanted, bands)
     are_positions = _are_positions(words, bands)
     if are_positions:
         _warn_of_numbers(words, bands)
@@ -127,7 +128,7 @@ def like_known(
 
     Raises SourceError, which begins with ``where``, for a band that is not there.
     """
-    words = _joined([word.strip() for word in wanted], bands)
+    words = _words(wanted, bands)
     words = words if len(words) == len(known) else []
     are_positions = _are_positions(words, bands)
     chosen = []
@@ -244,6 +245,32 @@ def _warn_of_numbers(words: Sequence[str], bands: Sequence[Band]) -> None:
                 *(word, bands[int(word) - 1].name, word, called),
             )
             return
+
+
+_FROM_TO = re.compile(r"(\d+)\s*-\s*(\d+)")
+
+
+def _words(wanted: Sequence[str], bands: Sequence[Band]) -> list[str]:
+    """Return a word for each wanted band."""
+    words: list[str] = []
+    for word in _joined([word.strip() for word in wanted], bands):
+        found = _FROM_TO.fullmatch(word)
+        in_a_name = any(word in text for band in bands for text in (band.name, band.description))
+        first, last = map(int, found.groups()) if found and not in_a_name else (0, 0)
+        is_range = 1 <= first < last <= len(bands)
+        words += [str(number) for number in range(first, last + 1)] if is_range else [word]
+    return words
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Return rising positions as ``select`` takes them: ``1-130,136-224``."""
+    rows: list[list[int]] = []
+    for number in numbers:
+        if rows and rows[-1][-1] == number - 1:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    return ",".join(f"{row[0]}-{row[-1]}" if len(row) > 1 else str(row[0]) for row in rows)
 
 
 def _joined(words: Sequence[str], bands: Sequence[Band]) -> list[str]:

@@ -17,7 +17,14 @@ from owl_geo.sources.bands import distinct
 from owl_geo.sources.editions import edition_of
 from owl_geo.sources.scene_dates import date_in_tags
 from owl_geo.sources.sensors import SENSOR_TAG
-from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, by_wavelength, nanometres
+from owl_geo.sources.spectra import spectrum_beside
+from owl_geo.sources.wavelengths import (
+    UNIT_TAGS,
+    WAVELENGTH_TAGS,
+    by_wavelength,
+    nanometres,
+    wavelength_in,
+)
 
 _COLOURS = {
     ColorInterp.coastal: "coastal",
@@ -54,6 +61,9 @@ def read_words(dataset: rasterio.DatasetReader, path: str, prefix: str) -> BandW
     every = range(1, dataset.count + 1)
     waves = [_wavelength(dataset, i) for i in every]
     widths = [_width(dataset, i) for i in every]
+    is_told = any(waves) or any(wavelength_in(text or "") for text in dataset.descriptions)
+    if not is_told and (spectrum := spectrum_beside(path, dataset.count)):
+        waves, widths = ([*values] for values in zip(*spectrum, strict=True))
     tags = _tags(dataset)
     telling = _colours(dataset, by_wavelength(waves, widths))
     shown = _by_product(dataset, Path(path).stem, tags, telling)

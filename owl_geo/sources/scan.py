@@ -18,6 +18,7 @@ from owl_geo.ground.footprints import off_the_map, on_earth
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
+from owl_geo.sources.band_choice import ranges
 from owl_geo.sources.base import build_index
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
@@ -293,12 +294,16 @@ def _why_bands(scenes: Sequence[ChunkedScene], without_data: Sequence[str]) -> s
     shown = ", ".join(without_data[:_FEW])
     more = len(without_data) - _FEW
     shown += f" and {more:,} more" if more > 0 else ""
-    others = [band.name for band in scenes[0].bands if band.name not in without_data]
+    others = [band for band in scenes[0].bands if band.name not in without_data]
     if not others:
         return f"no patch is valid: no band has data ({shown}); look at the no-data value"
     have = "have" if len(without_data) > 1 else "has"
-    names = ",".join(others)
+    names = ",".join(band.name for band in others)
+    if len(names) > _LONGEST:
+        of_one_file = len({band.path for band in others}) == 1
+        numbers = ranges([band.number for band in others])
+        names = numbers if of_one_file else f"... with the other {len(others)}"
     return (
         f"no patch is valid: {shown} {have} no data anywhere; leave out what is empty by design: "
-        f"--bands {names if len(names) <= _LONGEST else '... with the other ' + str(len(others))}"
+        f"--bands {names}"
     )

@@ -89,6 +89,53 @@ def skysat(folder: Path) -> Made:
     return Made(str(path), planes(path, nodata=0))
 
 
+# --- imaging spectrometers ------------------------------------------------------------------------
+
+_CENTRES = (443.1, 491.9, 560.4, 601.2, 664.6, 704.5, 841.3, 1003.7, 1611.4, 2201.9)  # nm
+_KNOWN = ("coastal", "blue", "green", None, "red", "rededge1", "nir", None, "swir1", "swir2")
+_ENMAP = "ENMAP01-____L2A-DT0000001234_20220727T104639Z_001_V010400_20240101T000000Z"
+_DESIS = "DESIS-HSI-L2A-DT0325788724_004-20190904T071548-V0210"
+
+
+def enmap(folder: Path) -> Made:
+    """Write a product of level 2A with its quality layers, quicklooks and wavelengths."""
+    place = folder / _ENMAP
+    pixels = np.stack([with_hole(i, -32768, "int16") for i in range(10)])
+    image = write(place / f"{_ENMAP}-SPECTRAL_IMAGE.TIF", pixels, 30.0, nodata=-32768)
+    ones = np.ones((10, SIZE, SIZE), "uint8")
+    write(place / f"{_ENMAP}-QL_PIXELMASK.TIF", ones, 30.0)
+    for name in ("VNIR", "SWIR"):
+        write(place / f"{_ENMAP}-QL_{name}.TIF", ones[:3], 30.0, nodata=0)
+    for name in ("CIRRUS", "CLASSES", "CLOUD", "CLOUDSHADOW", "HAZE", "SNOW", "TESTFLAGS"):
+        write(place / f"{_ENMAP}-QL_QUALITY_{name}.TIF", ones[:1], 30.0, nodata=255)
+    bands = "".join(
+        f'<bandID number="{number}"><wavelengthCenterOfBand>{centre}</wavelengthCenterOfBand>'
+        "<FWHMOfBand>6.9</FWHMOfBand><GainOfBand>0.0001</GainOfBand></bandID>"
+        for number, centre in enumerate(_CENTRES, start=1)
+    )
+    characterisation = f"<bandCharacterisation>{bands}</bandCharacterisation>"
+    (place / f"{_ENMAP}-METADATA.XML").write_text(
+        f"<level_X><specific>{characterisation}</specific></level_X>", encoding="ascii"
+    )
+    return Made(str(place), planes(image, nodata=-32768))
+
+
+def desis(folder: Path) -> Made:
+    """Write an image of DESIS, with its metadata beside it."""
+    path = folder / f"{_DESIS}-SPECTRAL_IMAGE.tif"
+    pixels = [with_hole(i, -32768, "int16") for i in range(10)]
+    write(path, np.stack(pixels), 30.0, nodata=-32768)
+    bands = "".join(
+        f"<band><bandNumber>{number}</bandNumber><wavelengthWidthOfBand>3.5</wavelengthWidthOfBand>"
+        f"<wavelengthCenterOfBand>{centre}</wavelengthCenterOfBand></band>"
+        for number, centre in enumerate(_CENTRES, start=1)
+    )
+    (folder / f"{_DESIS}-METADATA.xml").write_text(
+        f"<hsi_doc><specific>{bands}</specific></hsi_doc>", encoding="ascii"
+    )
+    return Made(str(path), planes(path, nodata=-32768))
+
+
 # --- Maxar ----------------------------------------------------------------------------------------
 
 _WORLDVIEW = {"C": "coastal", "B": "blue", "G": "green", "Y": None, "R": "red"}
@@ -108,25 +155,6 @@ def worldview(folder: Path) -> Made:
         f'version = "28.3";\nbandId = "Multi";\n{groups}{image}END;\n', encoding="ascii"
     )
     return Made(str(path), planes(path, nodata=0))
-
-
-# --- EnMAP ----------------------------------------------------------------------------------------
-
-_ENMAP = "ENMAP01-____L2A-DT0000001234_20220727T104639Z_001_V010400_20240101T000000Z"
-
-
-def enmap(folder: Path) -> Made:
-    """Write a product of level 2A with its quality layers and quicklooks."""
-    place = folder / _ENMAP
-    pixels = np.stack([with_hole(i, -32768, "int16") for i in range(10)])
-    image = write(place / f"{_ENMAP}-SPECTRAL_IMAGE.TIF", pixels, 30.0, nodata=-32768)
-    ones = np.ones((10, SIZE, SIZE), "uint8")
-    write(place / f"{_ENMAP}-QL_PIXELMASK.TIF", ones, 30.0)
-    for name in ("VNIR", "SWIR"):
-        write(place / f"{_ENMAP}-QL_{name}.TIF", ones[:3], 30.0, nodata=0)
-    for name in ("CIRRUS", "CLASSES", "CLOUD", "CLOUDSHADOW", "HAZE", "SNOW", "TESTFLAGS"):
-        write(place / f"{_ENMAP}-QL_QUALITY_{name}.TIF", ones[:1], 30.0, nodata=255)
-    return Made(str(place), planes(image, nodata=-32768))
 
 
 # --- aerial images --------------------------------------------------------------------------------
@@ -426,16 +454,17 @@ IMAGE_FILES = (
         missing="the file's no-data value",
     ),
     Layout(
+        "EnMAP L2A",
+        enmap,
+        {f"{_ENMAP}-SPECTRAL_IMAGE_{name}": common for name, common in _numbered(*_KNOWN).items()},
+        missing=_SIDE,
+    ),
+    Layout("DESIS L2A", desis, _numbered(*_KNOWN)),
+    Layout(
         "WorldView-2 with its IMD",
         worldview,
         _numbered(*_WORLDVIEW.values()),
         missing="the file's no-data value",
-    ),
-    Layout(
-        "EnMAP L2A",
-        enmap,
-        {f"{_ENMAP}-SPECTRAL_IMAGE_band_{i}": None for i in range(1, 11)},
-        missing=_SIDE,
     ),
     Layout(
         "NAIP",

@@ -421,6 +421,20 @@ def test_bands_that_nothing_tells_apart_are_said(tmp_path: Path, owl: Owl) -> No
     assert "nothing tells" not in done.out + done.err
 
 
+def test_a_range_of_numbers_stands_for_the_bands_in_it(tmp_path: Path) -> None:
+    path = numbered(tmp_path / "s.tif", 12, dtype="uint16")
+    source = GeoTiffSource(path, bands=("2-4", "9", "11 - 12"), patch_size=8)
+    assert source.bands == ("band_2", "band_3", "band_4", "band_9", "band_11", "band_12")
+    first = source.read(source.index["patch_id"][:1].tolist())[0, :, 0, 0]
+    assert first.tolist() == [20, 30, 40, 90, 110, 120]
+    with pytest.raises(SourceError, match="no band '11-13'"):
+        GeoTiffSource(path, bands=("11-13",), patch_size=8)
+    with pytest.raises(SourceError, match="'band_3' is asked for twice"):
+        GeoTiffSource(path, bands=("1-3", "3"), patch_size=8)
+    dates = numbered(tmp_path / "d.tif", 12, ("1-2", *map(str, range(11))))
+    assert GeoTiffSource(dates, bands=("1-2",), patch_size=8).bands == ("1-2",)
+
+
 def test_a_spectrum_is_told_which_head_suits_it(tmp_path: Path, owl: Owl) -> None:
     note = "if the 60 bands are a spectrum"
     path = numbered(tmp_path / "s.tif", 60, dtype="uint16")

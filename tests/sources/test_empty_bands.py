@@ -48,12 +48,26 @@ def test_bands_without_data_are_named_with_those_that_have_some(tmp_path: Path) 
     assert len(GeoTiffSource(path, patch_size=16, bands=("a", "c")).index) == 4
 
 
-def test_many_bands_without_data_are_counted(tmp_path: Path) -> None:
+def test_the_bands_of_a_spectrum_that_have_data_are_named_by_their_numbers(tmp_path: Path) -> None:
     pixels = np.ones((300, 16, 16), np.float32)
-    pixels[::2] = np.nan
+    pixels[130:135] = np.nan
+    pixels[199] = np.nan
     path = write_raster(tmp_path / "e.tif", pixels)
-    with pytest.raises(SourceError, match=r"and 145 more have no data .* with the other 150$"):
+    bands = ("1-130", "136-199", "201-300")
+    message = rf"and 1 more have no data .*: --bands {','.join(bands)}$"
+    with pytest.raises(SourceError, match=message):
         _ = GeoTiffSource(path, patch_size=16).index
+    chosen = GeoTiffSource(path, patch_size=16, bands=bands)
+    assert len(chosen.index) == 1
+    assert chosen.bands[129:131] == ("band_130", "band_136") and len(chosen.bands) == 294
+
+
+def test_many_bands_without_data_in_many_files_are_counted(tmp_path: Path) -> None:
+    for number in range(120):
+        pixels = np.full((1, 16, 16), np.nan if number % 2 else 1, np.float32)
+        write_raster(tmp_path / f"a_long_name_of_{number:03}.tif", pixels)
+    with pytest.raises(SourceError, match=r"and 55 more have no data .* with the other 60$"):
+        _ = GeoTiffSource(tmp_path, patch_size=16).index
 
 
 def test_a_scene_under_cloud_is_not_taken_for_one_of_empty_bands(tmp_path: Path) -> None:
