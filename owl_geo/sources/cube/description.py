@@ -24,6 +24,8 @@ from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, nanometres, 
 from owl_geo.types import EMBEDDING, AnyArray, SceneGrid
 
 _SHOWN = 4  # groups in a message
+# Along a spectrum, 0 for bands that are not to be used: EMIT's name, and that of ENVI's list.
+_GOOD = ("good_wavelengths", "bbl")
 _WAVELENGTHS = {
     *WAVELENGTH_TAGS,
     "radiation_wavelength",
@@ -65,9 +67,15 @@ class CubeDescription:
 
     @property
     def default(self) -> tuple[Band, ...]:
-        """The bands where none are asked for: all but flags, masks and quality layers."""
-        beside = {*self.flags, *self.quality}
+        """The bands where none are asked for: all but flags, masks, quality layers and bad ones."""
+        beside = {*self.flags, *self.quality, *self.bad}
         return tuple(band for band in self.bands if band.name not in beside)
+
+    @property
+    def bad(self) -> tuple[str, ...]:
+        """Names of bands that the cube itself calls bad; none where it calls all of them so."""
+        names = tuple(band.name for band in self.bands if band.bad)
+        return names if len(names) < len(self.bands) else ()
 
 
 def describe_cube(
@@ -232,6 +240,7 @@ def _bands(
     positions: list[BandPosition] = []
     commons: list[str | None] = []
     waves: list[float | None] = []
+    bad: list[bool] = []
     for key, own in axes.items():
         variable = dataset[key]
         if own.band is None:
@@ -239,12 +248,14 @@ def _bands(
             positions.append(BandPosition(key, None))
             commons.append(_common(variable.attrs.get("common_name"), variable.attrs))
             waves.append(_wavelength(variable))
+            bad.append(False)
             continue
         labels, commons_along = _labels(dataset, variable, own.band)
         names += [f"{key}_{label}" for label in labels] if len(axes) > 1 else labels
         positions += [BandPosition(key, number) for number in range(len(labels))]
         commons += commons_along
         waves += _wavelengths(dataset, variable, own.band)
+        bad += _bad(dataset, own.band)
     grid = SceneGrid(name, "", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), 1, 1)  # replaced later
     bands = [
         Band(
@@ -257,9 +268,10 @@ def _bands(
             blocks=(1, 1),
             common=common,
             wavelength=wave,
+            bad=is_bad,
         )
-        for number, (word, position, common, wave) in enumerate(
-            zip(distinct(names), positions, commons, waves, strict=True), start=1
+        for number, (word, position, common, wave, is_bad) in enumerate(
+            zip(distinct(names), positions, commons, waves, bad, strict=True), start=1
         )
     ]
     return with_common_names(bands, *_about(dataset, axes), name), tuple(positions)
@@ -295,6 +307,14 @@ def _wavelengths(dataset: xr.Dataset, variable: xr.DataArray, dim: Hashable) -> 
             unit = coordinate.attrs.get("units")
             return [nanometres(value, unit) for value in coordinate.to_numpy()]
     return [None] * variable.sizes[dim]
+
+
+def _bad(dataset: xr.Dataset, dim: Hashable) -> list[bool]:
+    """Return for each band along an axis whether the cube says that it is not to be used."""
+    good = next((dataset[name] for name in _GOOD if name in dataset.variables), None)
+    if good is None or good.dims != (dim,) or not np.isin(good, (0, 1)).all():
+        return [False] * dataset.sizes[dim]
+    return [bool(value == 0) for value in good.to_numpy()]
 
 
 def _is_wavelength(coordinate: xr.DataArray) -> bool:

@@ -19,7 +19,7 @@ from owl_geo.ground.raster_view import may_divide
 from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.sources import CubeSettings
 from owl_geo.sources import chunked
-from owl_geo.sources.band_choice import KnownBand
+from owl_geo.sources.band_choice import KnownBand, in_short
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
 from owl_geo.sources.cube.acquired import cube_date
@@ -151,6 +151,7 @@ class CubeSource(TiledSource["CubeScene"]):
         unasked = not settings.bands
         self._flags = offer.flags if unasked else ()
         self._quality = offer.quality if unasked else ()
+        self._bad = offer.bad if unasked else ()
         self._elsewhere = offer.elsewhere if unasked else ()
         taken, groups = chosen_bands(offer, settings, dataset, known)
         above, store = self._file.above, self._file.store
@@ -168,7 +169,7 @@ class CubeSource(TiledSource["CubeScene"]):
         return super().__reduce__()
 
     def check_bands(self, truth: str | None = None) -> None:
-        """Warn of variables that are left out: flags, masks, and what lies on another grid.
+        """Warn of what is left out: flags, masks, bad bands, and what lies on another grid.
 
         And of scales that were probably meant to be divided by.
         """
@@ -176,6 +177,7 @@ class CubeSource(TiledSource["CubeScene"]):
         for names, one, many in (
             (self._flags, "holds flags", "hold flags"),
             (self._quality, "is named like a mask", "are named like masks"),
+            (self._bad, "is called bad in the file", "are called bad in the file"),
             (self._elsewhere, "lies on another grid", "lie on another grid"),
         ):
             if names:
@@ -183,7 +185,7 @@ class CubeSource(TiledSource["CubeScene"]):
                 _log.warning(
                     "cube %r: %s %s and %s; name %s with --bands to use %s",
                     next(iter(self.grids)),
-                    ", ".join(names),
+                    in_short(names),
                     many if several else one,
                     "are not bands" if several else "is not a band",
                     *(("them", "them") if several else ("it", "it")),

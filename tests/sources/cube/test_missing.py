@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 from cubes import cube, write_netcdf, write_zarr
 from numpy.typing import NDArray
+from rasters import coordinates
 
 from owl_geo.sources.cube.source import CubeSource
 
@@ -230,3 +231,25 @@ def test_a_valid_range_that_is_no_numbers_is_none() -> None:
 def test_capital_letters_make_no_other_attribute() -> None:
     source = CubeSource(cube(dates()).assign_attrs(NoData=MISSING), patch_size=SIZE)
     assert np.unique(read(source)).tolist() == [1000]
+
+
+@pytest.mark.parametrize("name", ["good_wavelengths", "bbl"])
+def test_bands_that_a_spectrum_calls_bad_are_taken_only_where_they_are_asked_for(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spectrum = cube(coordinates(SIZE, SIZE, 4)).rename(band="wavelengths")
+    spectrum = spectrum.assign_coords(wavelengths=[660.0, 1370.0, 1600.0, 1900.0])
+    good = spectrum.assign_coords({name: ("wavelengths", np.array([1, 0, 1, 0], np.float32))})
+    source = CubeSource(good, patch_size=SIZE)
+    source.check_bands()
+    assert source.bands == ("660", "1600")
+    assert "1370, 1900 are called bad in the file and are not bands; name them" in caplog.text
+    pixels = source.read(source.index["patch_id"].tolist())[0]
+    assert (pixels == good.isel(wavelengths=[0, 2]).to_numpy()).all()
+    caplog.clear()
+    named = CubeSource(good, patch_size=SIZE, bands=("660", "1370"))
+    named.check_bands()
+    assert named.bands == ("660", "1370") and "bad" not in caplog.text
+    for values in ([0, 0, 0, 0], [1, 2, 0, 1]):  # no list of some that are bad
+        other = spectrum.assign_coords({name: ("wavelengths", values)})
+        assert len(CubeSource(other, patch_size=SIZE).bands) == 4
