@@ -161,8 +161,8 @@ def _line(name: str, rows: pd.DataFrame, column: str, heads: list[str]) -> None:
     for head in heads[1:]:
         gain = (table[head] - table[heads[0]]).dropna()
         half = stats.t.ppf(0.975, len(gain) - 1) * gain.std() / np.sqrt(len(gain))
-        text += f"{table[head].mean():>10.3g}{f' ({gain.mean():+.2g} +- {half:.2g})':<17}"
-    print(text, flush=True)
+        text += f"{table[head].mean():>10.3g}{f' ({gain.mean():+.3g} +- {half:.2g})':<17}"
+    print(text.rstrip(), flush=True)
 
 
 if __name__ == "__main__":
