@@ -90,11 +90,13 @@ def with_stated(
                 remedy=f"use one of {', '.join(sorted(COMMON_NAMES))}",
             )
         try:
-            (band,) = select(bands, [word], where)
+            band, *others = select(bands, [word], where)
         except NotFound:
             if anywhere:
                 raise
             continue
+        if others:
+            raise SceneError(f"{where}: {word!r} is several bands, which cannot all be {name}")
         place = band.path, band.number
         if found.setdefault(place, common) != common:
             raise SceneError(f"{where}: {word!r} is said to be {found[place]} and {common}")
@@ -399,7 +401,8 @@ def _follows(name: str, following: str) -> bool:
 def explained(bands: Sequence[KnownBand]) -> str:
     """Return bands for people to read, each with what it is, where its name does not say so.
 
-    A long row of numbered ones has its ends alone, and after it those that nothing else in it is.
+    A long row of numbered ones has its ends alone, and behind it the bands that are the only red,
+    the only near infrared and so on.
     """
     names = [band.name for band in bands]
     short = in_short(names)

@@ -421,8 +421,11 @@ def test_bands_that_nothing_tells_apart_are_said(tmp_path: Path, owl: Owl) -> No
     assert "nothing tells" not in done.out + done.err
 
 
-def test_a_range_of_numbers_stands_for_the_bands_in_it(tmp_path: Path) -> None:
+def test_a_range_of_numbers_stands_for_the_bands_in_it(tmp_path: Path, owl: Owl) -> None:
     path = numbered(tmp_path / "s.tif", 12, dtype="uint16")
+    done = owl("init", tmp_path / "run", "--scene", path, "--common", "nir=2-4")
+    assert done.code == 1
+    assert "'2-4' is several bands, which cannot all be nir" in done.err
     source = GeoTiffSource(path, bands=("2-4", "9", "11 - 12"), patch_size=8)
     assert source.bands == ("band_2", "band_3", "band_4", "band_9", "band_11", "band_12")
     first = source.read(source.index["patch_id"][:1].tolist())[0, :, 0, 0]
