@@ -322,7 +322,8 @@ class TestCutOff:
         path = tmp_path / "r"
         make(path, oracle={})
         rng = random.Random(1)
-        patience, kills = 1.5, 0  # seconds; grows, so that the test ends on a busy machine too
+        # seconds, less than a start takes; they grow, so that the test ends on a busy machine too
+        patience, kills = 0.5, 0
         while not Run(path).is_finished():
             process = subprocess.Popen(
                 [sys.executable, "-m", "owl_geo", "run", str(path), "-q"],
