@@ -26,7 +26,7 @@ from owl_geo.ground.raster_files import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, n_without_place, read_table, reason, repaired
 from owl_geo.settings.concepts import LayerSettings
 from owl_geo.settings.paths import is_local
-from owl_geo.wording import counted
+from owl_geo.wording import as_typed, counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -165,6 +165,9 @@ def _check_crs(settings: LayerSettings, crs: CRS | None, option: CrsOption | Non
             f"{_described(settings)} has no CRS",
             remedy=f"name it, for example with {option.name} {option.example}",
         )
+    prj = _prj_of(settings.path)
+    if crs is None and prj is not None:
+        raise LayerError(f"{_described(settings)} has no CRS", remedy=f"assign one in {prj}")
     if crs is None:
         raise LayerError(
             f"{_described(settings)} has no CRS",
@@ -178,10 +181,23 @@ def _check_crs(settings: LayerSettings, crs: CRS | None, option: CrsOption | Non
         )
     fault = leads_nowhere(crs)
     if fault:
+        how = ", for example with ogr2ogr -a_srs" if prj is None else f" in {prj}"
         raise LayerError(
             f"{_described(settings)}: {fault}",
-            remedy="assign the right one, for example with ogr2ogr -a_srs",
+            remedy=f"assign the right one{how}",
         )
+
+
+def _prj_of(path: str) -> str | None:
+    """Return how to give a table a CRS, None for what is none.
+
+    ogr2ogr finds no coordinates in its columns.
+    """
+    file = Path(path)
+    if not is_local(path) or file.suffix.lower() not in vector_files.TABLES:
+        return None
+    beside = as_typed(file.with_suffix(".prj"))
+    return f"a .prj file, for example with gdalsrsinfo -o wkt EPSG:32617 > {beside}"
 
 
 def _layer_name(settings: LayerSettings) -> str:
@@ -230,7 +246,7 @@ def _readable(path: str) -> str:
 
 def _without_places(path: str) -> str:
     """Return what to do with a table in which GDAL finds no coordinates."""
-    if path.lower().endswith((".csv", ".tsv")):
+    if path.lower().endswith(vector_files.TABLES):
         return "name its columns lon and lat, or WKT"
     if path.lower().endswith((".xlsx", ".xls", ".ods")):
         return "save the sheet as CSV, with columns lon and lat, or WKT"

@@ -33,7 +33,7 @@ from owl_geo.ground.csv_zones import check_one_crs, columns_of_crs
 from owl_geo.ground.kml_files import with_places_alone
 from owl_geo.ground.vector_archives import in_archive, in_kmz
 
-_CSV = (".csv", ".tsv")
+TABLES = (".csv", ".tsv")  # in text, of which GDAL reads the CRS from a .prj file beside
 _DBF_START = 32  # bytes
 _CHUNK = 2**20
 _LATIN = "ISO-8859-1"
@@ -243,7 +243,7 @@ def _source(path: str) -> Iterator[_Source]:
         warnings.simplefilter("ignore", RuntimeWarning)
         if not file.is_file():
             yield _Source(path)
-        elif name.endswith(_CSV):
+        elif name.endswith(TABLES):
             with _for_gdal(file) as text:
                 yield _csv(text)
         elif name.endswith(".gz"):
@@ -350,7 +350,7 @@ def _placed(
         if unread.any():
             row = text[unread].iloc[0]
             said = " and ".join(f"{name} {row[name]!r}" for name in names)
-            what = "degrees" if source.in_degrees else "numbers"
+            what = "decimal degrees" if source.in_degrees else "numbers"
             raise ValueError(f"{said} is not WKT" if len(names) == 1 else f"{said} are not {what}")
     if table.crs is not None or crs is not None or source.in_degrees is False:
         return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,13 +101,19 @@ def read_answers(path: Path) -> ReadAnswers:
         reason = " ".join(str(error).split())
         remedy = "save it as CSV in UTF-8" if isinstance(error, UnicodeDecodeError) else ""
         raise BatchError(f"{path} cannot be read as answers: {reason}", remedy=remedy) from error
+    _check_has_needed(path, table.columns)
+    return _answers_in(path, table)
+
+
+def _check_has_needed(path: Path, names: Iterable[str]) -> None:
+    """Raise BatchError where the columns of a file are not those of answers."""
+    known = list(names)
     for name in _NEEDED:
-        if name not in table.columns:
+        if name not in known:
             raise BatchError(
                 f"{path} has no column {name!r}{_NOR_PLACES if name == _NEEDED[0] else ''}",
-                remedy=suggestion(name, map(str, table.columns)),
+                remedy=suggestion(name, known),
             )
-    return _answers_in(path, table)
 
 
 def read_exported(path: str, layer: str | None) -> ReadAnswers | None:
@@ -197,6 +203,11 @@ def _read_csv(path: Path) -> pd.DataFrame:
         file.seek(0)
         lines = csv.reader(file, strict=True, delimiter=_delimiter(first))
         header = next(lines, [])
+        # GDAL writes the name in capitals
+        names = [
+            WKT if name.strip().lower() == WKT and WKT not in header else name for name in header
+        ]
+        _check_has_needed(path, names)  # of another table, it does not matter what its rows hold
         rows = []
         for row in lines:
             if row and len(row) != len(header):
@@ -206,8 +217,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
                 )
             if row:
                 rows.append(row)
-    # GDAL writes the name in capitals
-    names = [WKT if name.strip().lower() == WKT and WKT not in header else name for name in header]
     for name in (*LABELS_COLUMNS, WKT):
         if names.count(name) > 1:
             raise ValueError(f"the header has {name!r} {names.count(name)} times")
@@ -220,7 +229,7 @@ def _delimiter(header: str) -> str:
     """Return the delimiter: a comma, or what spreadsheets write besides, a semicolon or a tab."""
     for delimiter in (";", "\t"):
         plain = [name.strip().strip('"') for name in header.split(delimiter)]
-        if len(plain) > 1 and any(name in plain for name in _NEEDED):
+        if len(plain) > 1 and ("," not in header or any(name in plain for name in _NEEDED)):
             return delimiter
     return ","
 

@@ -17,11 +17,14 @@ import pyogrio
 import pytest
 import shapely
 from concept_pools import box, osm_node, osm_relation, osm_way, write_layer, write_osm
+from pyproj import CRS
+from shapely.geometry import Point
 
 from owl_geo.concepts.layers import load
 from owl_geo.concepts.osm import read_osm
 from owl_geo.errors import LayerError
 from owl_geo.settings.concepts import LayerSettings
+from owl_geo.wording import as_typed
 
 SQUARE = "".join(
     osm_node(number, lon, lat)
@@ -532,6 +535,24 @@ def test_a_table_beside_a_layer_is_told_to_have_no_geometry(
     assert len(load(LayerSettings(path=str(path)), keys).features) == 1
     with pytest.raises(LayerError, match=r"\(notes\) is a table without geometry; name another"):
         load(LayerSettings(path=str(path), layer="notes"), keys)
+
+
+@pytest.mark.parametrize("columns", ["easting;northing", "x;y", "WKT;n"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_a_table_gets_its_crs_as_the_error_says(columns: str, suffix: str, tmp_path: Path) -> None:
+    rows = {"WKT;n": "POINT (4494059.4 5760961.5);1", "x;y": "4494059,4;5760961,5"}
+    path = tmp_path / f"my sites{suffix}"
+    row = rows.get(columns, rows["x;y"])
+    text = f"{columns}\n{row}\n"
+    path.write_text(text.replace(";", "\t") if suffix == ".tsv" else text)
+    beside = path.with_suffix(".prj")
+    says = f"has no CRS; assign one in a .prj file, for example with .*> {as_typed(beside)}"
+    with pytest.raises(LayerError, match=says):
+        read(path)
+    beside.write_text(CRS.from_epsg(31468).to_wkt())  # as gdalsrsinfo does
+    found = read(path)
+    assert found.crs == "EPSG:31468"
+    assert found.geometry.tolist() == [Point(4494059.4, 5760961.5)]
 
 
 def test_gdal_errors_are_one_line(tmp_path: Path) -> None:

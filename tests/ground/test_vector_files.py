@@ -321,12 +321,12 @@ def test_csv_of_longitudes_and_latitudes(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("lon,lat\n9.5,47.1\nabc,47.2\n", "lon 'abc' and lat '47.2' are not degrees"),
-        ("lon,lat\n9°30'E,47.1\n", "are not degrees"),
+        ("lon,lat\n9.5,47.1\nabc,47.2\n", "lon 'abc' and lat '47.2' are not decimal degrees"),
+        ("lon,lat\n9°30'E,47.1\n", "are not decimal degrees"),
         ("lon,lat\n500000,5200000\n", "columns lon and lat are not in degrees"),
         ("use,geometry\na,Point\nb,\n", "geometry 'Point' is not WKT"),
         ("use,geometry\na,POINT (9 47)\nb,9 47\n", "geometry '9 47' is not WKT"),
-        ("lon,lat,geometry\nabc,47.1,Point\n", "lon 'abc' and lat '47.1' are not degrees"),
+        ("lon,lat,geometry\nabc,47.1,Point\n", "lon 'abc' and lat '47.1' are not decimal degrees"),
     ],
 )
 def test_csv_of_something_else_than_it_promises(tmp_path: Path, text: str, why: str) -> None:
@@ -525,7 +525,7 @@ def test_csv_in_another_encoding_that_its_mark_tells(
     assert found.geometry.tolist() == [shapely.Point(9.5, 47.1)] and found.crs == "EPSG:4326"
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
     path.write_bytes((mark + text.replace("9.5", "east")).encode(encoding))
-    with pytest.raises(ValueError, match=r"lon 'east' and lat '47\.1' are not degrees"):
+    with pytest.raises(ValueError, match=r"lon 'east' and lat '47\.1' are not decimal degrees"):
         read(str(path))
 
 

@@ -357,6 +357,8 @@ def test_a_scene_that_is_gone_is_named_and_the_rest_is_shown(tmp_path, caplog) -
     page = Page(owl_geo.report(Run(run.path)))
     assert "Scene b cannot be read" in page.text
     assert {alt[13] for alt, _ in page.images if alt.startswith("Map of scene")} == {"a", "b", "c"}
+    backgrounds = re.findall(r"([abc]): [^:]*? (Background|No background): ", page.text)
+    assert dict(backgrounds) == {"a": "Background", "b": "No background", "c": "Background"}
 
 
 def test_files_that_exist_are_replaced_on_request_only(tmp_path) -> None:

@@ -39,7 +39,10 @@ def maps(survey: Survey) -> Markup:
     for scene in survey.scenes:
         counts = _counts(survey, scene)
         alt = f"Map of scene {scene}. {counts}"
-        caption = f"{scene}: {counts} Background: {survey.composites[0]}."
+        background = f"Background: {survey.composites[0]}."
+        if survey.quicklook(scene) is None:
+            background = "No background: the scene cannot be read."
+        caption = f"{scene}: {counts} {background}"
         parts.append(map_figure(rendered(answers_map(survey, scene), "jpg"), alt, caption))
     return section("Batches and answers", *parts)
 
