@@ -34,12 +34,17 @@ class _SourceKind(click.Choice):  # type: ignore[type-arg] # not generic before 
 
 
 def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
-    if not text:
-        return ()
-    words = tuple(word.strip() for word in text.split(","))
+    return _without_gaps(text, [word.strip() for word in text.split(",")]) if text else ()
+
+
+def _values(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return _without_gaps(text, opt.listed(text)) if text else ()
+
+
+def _without_gaps(text: str, words: list[str]) -> tuple[str, ...]:
     if not all(words):
         raise click.BadParameter(f"{text!r} has an empty item between its commas")
-    return words
+    return tuple(words)
 
 
 def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -162,9 +167,10 @@ def _pairs(
 @click.option(
     "--oracle-values",
     cls=opt.Advanced,
-    callback=_words,
+    callback=_values,
     metavar="VALUE[=NAME],...",
-    help="Values of the truth that mean the class searched for, or VALUE=NAME for several classes.",
+    help="Values of the truth that mean the class searched for, or VALUE=NAME for several "
+    "classes; one with a comma in double quotes.",
 )
 @click.option(
     "--oracle-share",

@@ -64,12 +64,15 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
 def _meanings(
     _ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str, str] | None:
-    """Return the label that each value means, of ``3=present,1=absent``; None if none is given."""
+    """Return the label that each value means, of ``3=present,"a, b"=absent``; None if not given."""
     meanings: dict[str, str] = {}
-    for pair in (pair for text in texts for pair in text.split(",")):
+    for pair in (pair for text in texts for pair in opt.listed(text)):
         value, equals, label = (part.strip() for part in pair.rpartition("="))
         if not (value and equals and label):
-            raise click.BadParameter(f"{pair!r} is not VALUE=NAME, such as 3=present")
+            raise click.BadParameter(
+                f"{pair!r} is not VALUE=NAME, such as 3=present; a value with a comma stands in "
+                "double quotes within the shell's own, '\"a, b\"=present'"
+            )
         if meanings.setdefault(value, label) != label:
             raise click.BadParameter(f"{value!r} means both {meanings[value]!r} and {label!r}")
     return meanings or None
@@ -133,7 +136,7 @@ def import_(
     polygon answers the patch that holds its centre. Where patches overlap, the nearest answers.
 
     In a raster of classes, --values says what its values mean, such as 3=present,1=absent. Each
-    answers the patches of which it covers --share.
+    answers the patches of which it covers --share. A value with a comma stands in double quotes.
 
     A file of answers needs the columns patch_id and label; annotator, labelled_at, batch_id, round
     and comment are optional. For labelled batches, use `owl-geo ingest`; one that was saved in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import sys
 import time
@@ -229,6 +230,18 @@ def cluster(function: F) -> F:
 def run_folder(function: F) -> F:
     """Add the argument RUN."""
     return click.argument("run_path", metavar="RUN", type=LocalPath())(function)
+
+
+def listed(text: str) -> list[str]:
+    """Return the items of a list of values: one that has a comma stands in double quotes.
+
+    What follows the closing quote belongs to the item, as in ``"a, b"=present``.
+    """
+    try:
+        items = next(csv.reader([text], skipinitialspace=True), [""])
+    except csv.Error:  # of several lines
+        items = text.split(",")
+    return [item.strip() for item in items]
 
 
 def check_folder(path: Path | None) -> None:

@@ -328,6 +328,7 @@ def _class_of_features(
     has_class = np.asarray((text != "").to_numpy(dtype=bool) | (codes < len(wanted)))
     others = text[codes == len(wanted)]
     _warn_of_another_case(oracle, wanted, others)
+    _warn_of_no_feature(oracle, wanted, column, others)
     left_out = [name for name in names[1:] if name not in (*wanted, *RESERVED_LABELS)]
     _warn_of_classes(oracle, left_out, others, names[0])
     return codes, has_class
@@ -350,6 +351,22 @@ def _warn_of_classes(
             " or ".join(found),
             background,
             "each class" if len(found) > 1 else found[0],
+        )
+
+
+def _warn_of_no_feature(
+    oracle: OracleSettings, wanted: list[str], column: pd.Series, others: pd.Series
+) -> None:
+    """Warn of values that no feature has, not even in another spelling, beside those that exist."""
+    nearly = set(others.map(folded))
+    several = (values for name in wanted if len(values := oracle.values.get(name, ())) > 1)
+    typed = (value for values in several for value in values)
+    absent = [v for v in typed if folded(v) not in nearly and not has_value(column, (v,)).any()]
+    if absent:
+        _log.warning(
+            "%s: no feature has %s = %s; if that is a mistake, correct it in oracle.values of "
+            "owl.toml, or in --oracle-values, where a value with a comma stands in double quotes",
+            *(oracle.path, oracle.column, " or ".join(absent)),
         )
 
 

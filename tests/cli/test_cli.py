@@ -19,7 +19,7 @@ import rasterio
 import shapely
 from commands import every_command, one_error, owl
 from rasterio.transform import from_origin
-from rasters import ORIGIN, coordinates, write_raster
+from rasters import ORIGIN, UTM, coordinates, write_raster
 from searches import label
 
 from owl_geo import Run
@@ -193,6 +193,22 @@ def test_a_truth_may_be_a_raster_within_a_file(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     toml = tomllib.loads((tmp_path / "r" / "owl.toml").read_text())
     assert toml["oracle"]["path"] == f"GPKG:{tmp_path / 't.gpkg'}:t"
+
+
+def test_a_value_of_the_truth_may_have_a_comma(tmp_path) -> None:
+    write_raster(tmp_path / "s.tif", coordinates(64, 64))
+    place = gpd.GeoSeries.from_xy([ORIGIN[0] + 40], [ORIGIN[1] - 40], crs=UTM)
+    cover = gpd.GeoDataFrame({"kind": ["sand, gravel"]}, geometry=place.buffer(40, cap_style=3))
+    cover.to_file(tmp_path / "t.gpkg")
+    words = ["--scene", "s.tif", "--patch-size", "8", "--oracle", "t.gpkg"]
+    words += ["--oracle-column", "kind", "--oracle-values"]
+    for name, values in (("a", '"sand, gravel"'), ("b", '"sand, gravel"=present')):
+        done = owl("init", name, *words, values, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        toml = tomllib.loads((tmp_path / name / "owl.toml").read_text())
+        assert toml["oracle"]["values"] == {"present": ["sand, gravel"]}
+    cut = owl("init", "c", *words, "sand, gravel", cwd=tmp_path)
+    assert cut.returncode == 1 and "no feature has kind = sand or gravel" in cut.stderr
 
 
 def test_the_source_may_be_of_the_kind_that_a_config_file_names(tmp_path) -> None:

@@ -196,6 +196,20 @@ def test_a_class_in_another_case_is_told(tmp_path, caplog) -> None:
     assert "another case" not in caplog.text
 
 
+def test_a_value_that_no_feature_has_is_told_beside_those_that_exist(tmp_path, caplog) -> None:
+    shapes = [square(col, 0, 1, 1) for col in range(3)]
+    path = layer(tmp_path / "t.gpkg", shapes, kind=["mine", "sand, gravel", "Pit"])
+    values = ["mine", "sand", "gravel", "pit"]  # as a list with commas is cut
+    found = labels({"path": path, "column": "kind", "values": {"present": values}})
+    assert np.argwhere(found == "present").tolist() == [[0, 0]]
+    assert "no feature has kind = sand or gravel; if that is a mistake" in caplog.text
+    caplog.clear()
+    values = ["mine", "sand, gravel", "Pit"]
+    found = labels({"path": path, "column": "kind", "values": {"present": values}})
+    assert (found == "present").sum() == 3
+    assert "no feature has" not in caplog.text
+
+
 def test_classes_that_the_truth_has_and_the_settings_leave_out_are_told(tmp_path, caplog) -> None:
     kinds = ["mine", "pit", "pit", "pond", "none", "unsure"]
     shapes = [square(col, 0, 1, 1) for col in range(6)]

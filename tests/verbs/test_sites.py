@@ -399,6 +399,22 @@ def test_values_of_a_column_mean_classes(
         assert owl([*command, "--values", wrong]) == 2
 
 
+def test_a_value_with_a_comma_stands_in_quotes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run = made(tmp_path)
+    shapes = [shapely.Point(at(0.5, col + 0.5)) for col in range(4)]
+    cover = ["Beaches, dunes", 'a 5" pipe', 'say "hi"', "Water"]
+    path = sites(tmp_path / "p.gpkg", shapes, cover=cover)
+    command = ["labels", "import", str(run.path), str(path), "--column", "cover", "--values"]
+    assert owl([*command, "Beaches, dunes=present"]) == 2
+    assert "'Beaches' is not VALUE=NAME" in capsys.readouterr().err
+    values = '"Beaches, dunes"=present, a 5" pipe=absent,"say ""hi""=unsure",Mud=absent'
+    assert owl([*command, values]) == 0
+    assert labels(run) == {"s/0/0": "present", "s/0/8": "absent", "s/0/16": "unsure"}
+    assert f"{path}: no site has cover = Mud" in capsys.readouterr().err
+
+
 def test_tags_of_an_osm_file_mean_classes(tmp_path: Path) -> None:
     run = made(tmp_path)
     place = gpd.GeoSeries([shapely.Point(at(0.5, 0.5))], crs=rasters.UTM).to_crs(4326).iloc[0]

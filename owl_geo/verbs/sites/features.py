@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 from pyproj import CRS
@@ -22,6 +24,8 @@ from owl_geo.types import AnyArray
 from owl_geo.verbs.sites.files import LAYER
 from owl_geo.verbs.sites.placed import SHARE, AsSites, Found, PlacedSites
 from owl_geo.wording import plural
+
+_log = logging.getLogger("owl_geo")
 
 
 def sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[Found, PlacedSites]:
@@ -130,8 +134,12 @@ def _labels(run: Run, path: str, options: AsSites, layer: Layer) -> tuple[AnyArr
     meanings = dict(zip(names, names, strict=True)) if values is None else values
     table = layer.features[column]
     labels: AnyArray = np.full(len(table), None, dtype=object)
+    absent = []
     for value, label in meanings.items():
-        labels[has_value(table, (value,))] = label
+        has = has_value(table, (value,))
+        labels[has] = label
+        if values is not None and not has.any():
+            absent.append(value)
     if pd.isna(labels).all():
         raise LayerError(
             f"{path}: no site has {column} = {' or '.join(meanings)}; there are {shown(table)}",
@@ -142,5 +150,7 @@ def _labels(run: Run, path: str, options: AsSites, layer: Layer) -> tuple[AnyArr
                 else "correct --values"
             ),
         )
+    if absent:
+        _log.warning("%s: no site has %s = %s", path, column, " or ".join(absent))
     counts = text_of(table)[pd.isna(labels)].value_counts()
     return labels, {str(value): int(n) for value, n in counts.items()}
