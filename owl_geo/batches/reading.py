@@ -142,7 +142,7 @@ def read_batch(path: str | Path) -> BatchFile:
                 f"{path} holds an edit that was interrupted",
                 remedy="open it once in QGIS, which repairs it",
             ) from error
-        if getattr(error, "sqlite_errorname", None) == "SQLITE_INTERRUPT":
+        if name == "SQLITE_INTERRUPT":
             raise BatchError(
                 f"cannot read {path}: a view in it never ends",
                 remedy="use the batch as owl-geo wrote it",
@@ -155,7 +155,8 @@ def read_batch(path: str | Path) -> BatchFile:
 def count_answers(path: Path) -> int:
     """Return how many patches of a batch have a label; 0 if the file cannot be read."""
     try:
-        return int(read_batch(path).answers["label"].notna().sum())
+        labels = read_batch(path).answers["label"]
+        return int((labels.fillna("").astype(str).str.strip() != "").sum())
     except BatchError:
         return 0
 

@@ -173,7 +173,7 @@ def _cells(lonlat: Points) -> Iterator[tuple[IntArray, float, float]]:
     column = np.floor(lonlat[:, 0] / width)
     centre_lon = (column + 0.5) * width
     cells = np.stack([band, column], axis=-1)
-    inverse = np.unique(cells, axis=0, return_inverse=True)[1]
+    inverse = np.unique(cells, axis=0, return_inverse=True)[1].ravel()  # NumPy 2.0.0 has (n, 1)
     order = np.argsort(inverse, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1):
         yield members, float(centre_lon[members[0]]), float(centre_lat[members[0]])

@@ -208,6 +208,11 @@ def percent(budget: float) -> str:
     return f"{100 * budget:.6g}"
 
 
+def count_text(value: float) -> str:
+    """Format a count, or the mean of counts that differ between seeds."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
 def check_budgets(budgets: Sequence[float]) -> None:
     """Raise ConfigError unless there are budgets and each is a share of the pool."""
     if not budgets or not all(0 < budget <= 1 for budget in budgets):

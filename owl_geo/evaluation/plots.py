@@ -26,6 +26,7 @@ from owl_geo.evaluation.curves import (
     FEWEST_SEEDS,
     area_under_discovery,
     checked,
+    count_text,
     curves,
     difference_curves,
     with_bound,
@@ -95,12 +96,12 @@ def plot_curves(
         _draw(left, found[found["source"] == source], styles, pool, within=(0.0, targets))
         whole_numbers(left.yaxis)
         left.set_title("Discovery", loc="left")
-        left.set_ylabel(f"targets found (of {_count(targets)})")
+        left.set_ylabel(f"targets found (of {count_text(targets)})")
         _draw(right, auc[auc["source"] == source], styles, pool, within=(0.0, 1.0))
         right.set_title("Learning", loc="left")
         right.set_ylabel("ROC AUC on the test part")
         figure.suptitle(
-            f"{source}: {_count(targets)} targets in {_count(pool)} patches, "
+            f"{source}: {count_text(targets)} targets in {count_text(pool)} patches, "
             f"{_seeds(seeds, as_bands=_as_bands(rows, styles))}"
         )
         written += _save(figure, folder, f"curves_{files[str(source)]}", svg)
@@ -209,7 +210,7 @@ def _draw(
         ends[str(name)] = float(x[-1]), float(y[-1])
     axes.set_xlim(0, max((x for x, _ in ends.values()), default=1.0))
     whole_numbers(axes.xaxis)
-    axes.set_xlabel(f"patches labelled (of {_count(pool)})")
+    axes.set_xlabel(f"patches labelled (of {count_text(pool)})")
     axes.grid(color="#E6E6E6", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -335,8 +336,3 @@ def _seeds(count: int, *, as_bands: bool) -> str:
     if count < FEWEST_SEEDS:
         return said
     return f"{said}, {'bands' if as_bands else 'bars at the right'}: their 95 % intervals"
-
-
-def _count(value: float) -> str:
-    """Format a count, or the mean of counts that differ between seeds."""
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"

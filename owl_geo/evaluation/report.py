@@ -17,6 +17,7 @@ from owl_geo.evaluation.curves import (
     BOUND,
     FEWEST_SEEDS,
     checked,
+    count_text,
     mean_interval,
     measures,
     paired,
@@ -227,15 +228,11 @@ def _headline(rows: pd.DataFrame) -> str:
     low, high = rows["seeds"].min(), rows["seeds"].max()
     seeds = counted(high, "seed") if low == high else f"{low} to {high} seeds"
     prevalence = 100 * first["targets"] / first["pool"]
+    targets, pool, labels = (count_text(first[name]) for name in ("targets", "pool", "n_last"))
     return (
-        f"{first['source']}: {_count(first['targets'])} targets in {_count(first['pool'])} patches "
-        f"({prevalence:.2f} %), {seeds}, {_count(first['n_last'])} labels"
+        f"{first['source']}: {targets} targets in {pool} patches ({prevalence:.2f} %), {seeds}, "
+        f"{labels} labels"
     )
-
-
-def _count(value: float) -> str:
-    """Format a count, or the mean of counts that differ between seeds."""
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 
 def _fitting(columns: list[list[str]], width: int) -> list[list[list[str]]]:

@@ -159,8 +159,9 @@ def settings_of(run: Run, contestant: Contestant, plan: Plan, seed: int, source:
     n_pool = len(run.patches) - round(len(run.patches) * settings.evaluation.test_share)
     # rounded, because 27.5 % of 400 comes to slightly more than 110 and would cost another batch
     left = round(plan.budget * n_pool) - settings.loop.initial
-    rounds = max(0, math.ceil(left / settings.loop.query_budget))
-    return settings.model_copy(update={"loop": settings.loop.model_copy(update={"rounds": rounds})})
+    n_rounds = max(0, math.ceil(left / settings.loop.query_budget))
+    planned = settings.loop.model_copy(update={"rounds": n_rounds})
+    return settings.model_copy(update={"loop": planned})
 
 
 def search_of(job: Job) -> Search:

@@ -73,9 +73,10 @@ class StoredTable:
         return values
 
     def components(self, width: int, workers: Workers | None = None) -> FloatArray:
-        """Return the principal components of all patches, float32 ``(N, width)``.
+        """Return the first principal components of all patches, float32 ``(N, width)``.
 
-        Their signs are such that the largest weight of each is positive.
+        There are no more than features. Their signs are such that the largest weight of each is
+        positive.
         """
         workers = workers or Threads()
         pieces = [
@@ -84,6 +85,7 @@ class StoredTable:
             for start in range(0, scene.n, 8 * ROWS)
         ]
         d, n = len(self.names), len(self)
+        width = min(width, d)
         total, products = np.zeros(d), np.zeros((d, d))
         for of_piece in workers.map(_Products(self), pieces):
             total += of_piece[0]

@@ -55,9 +55,10 @@ class Scaling:
         return cls(scale, offset)
 
     def values(self, pixels: AnyArray) -> AnyArray:
-        """Return the values, float64 where the header says other than the pixels themselves.
+        """Return the values: the pixels themselves where the header says no other.
 
-        They are rounded far below the scale's steps, so that 3 * 0.1 is 0.3 and whole ones compare.
+        Integers become float64, and floats stay as narrow as they are. Both are rounded far below
+        the scale's steps, so that 3 * 0.1 is 0.3 and whole ones compare.
         """
         if (self.scale, self.offset) == (1.0, 0.0):
             return pixels

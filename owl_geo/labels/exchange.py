@@ -283,5 +283,14 @@ def _with_outlines(table: pd.DataFrame, shapes: pd.Series, crs: CRS | None) -> p
 
 
 def _text(value: object) -> str | None:
-    missing = value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
-    return None if missing else str(value).strip() or None
+    """Return a value as text, None where it is missing.
+
+    In a column of whole numbers, such as those of annotators, a missing one makes floats of all.
+    """
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        value = int(value) if value.is_integer() else value
+    return str(value).strip() or None

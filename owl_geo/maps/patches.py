@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from owl_geo.disk import gpkg
-from owl_geo.disk.atomic import disk_errors, writing_file
+from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import RunError
 from owl_geo.maps.outputs import FinishedScenes, Output
 from owl_geo.maps.style import patches_style
@@ -126,14 +126,12 @@ def write_patches(
     for name in ("probability", "uncertainty"):
         columns[name] = patches[name].to_numpy(dtype=np.float64)
     renamed = free_names(concepts, {*_BEFORE, *_AFTER, gpkg.FEATURE_ID, gpkg.GEOMETRY})
+    columns |= {name: gpkg.typed(patches[name]) for name in _BEFORE if name not in columns}
     data = {
-        **{
-            name: columns.get(name, gpkg.typed(patches[name])) for name in _BEFORE if name != "rank"
-        },
+        **{name: columns[name] for name in _BEFORE},
         **{new: gpkg.typed(patches[old]) for old, new in renamed.items()},
         **{name: gpkg.typed(patches[name]) for name in _AFTER},
     }
-    data = {"patch_id": data.pop("patch_id"), "rank": columns["rank"], **data}
     frame = gpd.GeoDataFrame(data, geometry=patches.geometry.array, crs=patches.crs)
     style = patches_style(list(data), positive, list(renamed.values()))
 
@@ -141,16 +139,11 @@ def write_patches(
         about = f"coloured by the probability of {positive}"
         gpkg.add_style(connection, LAYER, style, name="owl-geo predictions", about=about)
 
-    with disk_errors(path):
-        partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-        partial.unlink(missing_ok=True)
+    with writing_file(path) as partial:
         try:
             gpkg.create(partial, frame, LAYER, spatial_index=True, finish=add_style)
-            partial.replace(path)
         except sqlite3.Error as error:
             raise OSError(str(error)) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def free_names(concepts: Sequence[str], taken: Collection[str]) -> dict[str, str]:

@@ -31,6 +31,7 @@ from owl_geo.batches import (
     IssuedBatch,
     Notes,
     answers_of,
+    count_answers,
     read_batch,
     warn_of,
     write_batch,
@@ -568,6 +569,7 @@ def test_rows_with_a_label_become_answers(batch: Path) -> None:
         ),
         Answer("scene/32/0", "unsure", "bo", "2026-04-01T12:00:00Z", "run-001", 1, None, True),
     ]
+    assert count_answers(batch) == len(answers)
     left = ("scene/0/0", "scene/0/64", "scene/0/96", "scene/32/32")
     blank = tuple((patch, "run-001", "ann") for patch in left)
     assert notes == Notes(blank=blank, unstamped=1, edited=())

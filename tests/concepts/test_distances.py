@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import shapely
 from concept_pools import pool, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
 
 from owl_geo.concepts.distances import metres_to_nearest
 
 GEOD = Geod(ellps="WGS84")
 LON_LAT = CRS.from_epsg(4326)
+UNIQUE = np.unique
 
 
 def geodesic(start: tuple[float, float], end: tuple[float, float]) -> float:
@@ -35,7 +39,17 @@ def test_points_are_as_far_as_their_geodesic(
     assert found == pytest.approx(min(metres for _, metres in legs), rel=1e-3, abs=1e-3)
 
 
-def test_many_points_over_many_cells_agree_with_every_geodesic() -> None:
+def numbers_of_rows_in_a_column(values: NDArray[Any], **options: Any) -> Any:
+    """Return what ``np.unique`` of NumPy 2.0.0 does where rows are compared."""
+    found, numbers = UNIQUE(values, **options)
+    return found, numbers.reshape(-1, 1)
+
+
+@pytest.mark.parametrize("unique", [UNIQUE, numbers_of_rows_in_a_column])
+def test_many_points_over_many_cells_agree_with_every_geodesic(
+    unique: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(np, "unique", unique)
     rng = np.random.default_rng(7)
     here = np.stack([rng.uniform(-178, -174, 150), rng.uniform(60, 63, 150)], axis=-1)
     there = np.stack([rng.uniform(-179, -170, 60), rng.uniform(58, 66, 60)], axis=-1)

@@ -107,3 +107,15 @@ def test_what_memory_kept_is_taken_from_disk(
     monkeypatch.undo()
     anew = stored(source, tmp_path, monkeypatch, "statistics")
     assert np.array_equal(anew.rows(np.arange(60)), right.values)
+
+
+def test_there_are_no_more_components_than_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that a search asks for are eight, and vectors may be shorter."""
+    vectors = unit_vectors(60).T[:, :3].tolist()
+    path = write_table(tmp_path / "t.parquet", vectors, squares(6, 10, 320.0))
+    source = open_source(VectorsSettings(path=str(path), vector_column="embedding"))
+    right = features(source).components(8)
+    found = stored(source, tmp_path / "kept", monkeypatch, "embedding").components(8)
+    assert found.shape == right.shape == (60, 4)

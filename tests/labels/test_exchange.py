@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import geopandas as gpd
@@ -10,7 +11,12 @@ import pytest
 import shapely
 
 from owl_geo.errors import BatchError
-from owl_geo.labels.exchange import of_consensus, read_answers, write_answers
+from owl_geo.labels.exchange import (
+    of_consensus,
+    read_answers,
+    read_exported,
+    write_answers,
+)
 from owl_geo.schema import CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
 UTM = "EPSG:32631"
@@ -168,3 +174,29 @@ def test_a_consensus_is_nobody_s_answer() -> None:
         "label": ["x", "y"],
         "annotator": [CONSENSUS, CONSENSUS],
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        ([7, None], ["7", None]),
+        ([12345678901234567, None], ["12345678901234567", None]),  # more than a float can hold
+        ([7.5, None], ["7.5", None]),
+    ],
+)
+def test_annotators_with_numbers_keep_them_where_one_is_missing(
+    names: list[float | None], read: list[str | None], tmp_path: Path
+) -> None:
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"patch_id": f"s/0/{row}", "label": "present", "annotator": name},
+            "geometry": {"type": "Point", "coordinates": [9.5, 47.1]},
+        }
+        for row, name in enumerate(names)
+    ]
+    path = tmp_path / "answers.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    answers = read_exported(str(path), None)
+    assert answers is not None
+    assert answers.rows["annotator"].tolist() == read
