@@ -44,7 +44,8 @@ _UNITS = {
     "micrometer": 1000.0,
     "micrometre": 1000.0,
 }
-_NUMBER = r"(\d+(?:\.\d+)?)"
+# 665, 0.665, 1,610.5 or 0,665; what hangs on a letter, as in B4,665, is no part of the number
+_NUMBER = r"((?<![\w.,])(?:\d{1,2},\d{3}(?:\.\d+)?|\d+,\d+)|\d+(?:\.\d+)?)"
 _IN_TEXT = re.compile(
     rf"(?<![\d.]){_NUMBER}(?:\s*(?:-|–|to)\s*{_NUMBER})?\s*({'|'.join(_UNITS)})s?\b", re.IGNORECASE
 )
@@ -130,8 +131,20 @@ def wavelength_in(text: str) -> float | None:
     if found is None or _NO_BAND.search(text):
         return None
     first, second, unit = found.groups()
-    centre = float(first) if second is None else (float(first) + float(second)) / 2
-    return _possible(centre * _UNITS[unit.casefold()])
+    factor = _UNITS[unit.casefold()]
+    ends = [_number(end, factor) for end in (first, second) if end is not None]
+    return _possible(sum(ends) / len(ends) * factor)
+
+
+def _number(text: str, factor: float) -> float:
+    """Return a number in a unit of ``factor`` nanometres.
+
+    A comma before three digits of nanometres divides thousands, which micrometres never have; any
+    other one is a decimal comma.
+    """
+    whole, _, rest = text.partition(",")
+    divides = "." in rest or (factor == 1 and len(rest) == 3)
+    return float(whole + rest if divides else text.replace(",", "."))
 
 
 def _possible(centre: float) -> float | None:
