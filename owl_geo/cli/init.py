@@ -49,7 +49,7 @@ def _without_gaps(text: str, words: list[str]) -> tuple[str, ...]:
 
 def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...]:
     words = _words(ctx, parameter, text)
-    if not all(word.lstrip("-").isdigit() for word in words):
+    if not all(word.removeprefix("-").isdecimal() for word in words):
         raise click.BadParameter("give whole numbers separated by commas")
     return tuple(int(word) for word in words)
 

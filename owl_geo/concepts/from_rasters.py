@@ -86,7 +86,7 @@ class OfRaster(ConceptKind[RasterConcept]):
 
 
 def _in_order(code: str) -> tuple[int, str]:
-    return (int(code) if code.lstrip("-").isdigit() else 0, code)
+    return (int(code) if code.removeprefix("-").isdecimal() else 0, code)
 
 
 def _listed(codes: Sequence[str]) -> str:

@@ -162,6 +162,8 @@ def test_names_of_another_legend_are_told(tmp_path: Path, caplog: pytest.LogCapt
     assert named({"131": "mine", "111": "town"}) == numbers
     assert "concepts.cover: no patch has a code that is in names (111, 131), and in" in caplog.text
     assert "they have 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ...; correct names" in caplog.text
+    assert named({"3²": "mine", "--1": "none here"}) == numbers
+    assert "that is in names (--1, 3²), and in" in caplog.text
     assert named({"7": "mine", "131": "none here"})[6] == "mine"
     assert not caplog.text
     assert named({"07": "mine", "8.0": "dump"})[6:8] == ["mine", "dump"]

@@ -85,6 +85,8 @@ SEVEN = "it has 0, 1, 2, 3, 4, 5, 6"
         (f"{INIT} --strategy uncertanty", ["did you mean 'uncertainty'?"]),
         (f"{INIT} --patch-size 10m", ["--patch-size", "'10m'"]),
         (f"{INIT} --bands red,,nir", ["'red,,nir' has an empty item between its commas"]),
+        (f"{INIT} --mask scene.tif --mask-bad=3,--8", ["--mask-bad", "give whole numbers"]),
+        (f"{INIT} --mask scene.tif --mask-bad 3²", ["--mask-bad", "give whole numbers"]),
         ("run new --source synthetic", ["--out new"]),
         ("predict Run --device gpu", ["'auto', 'cpu', 'cuda', 'mps'"]),
         # the help that explains the option, which a long one leaves out
