@@ -325,10 +325,10 @@ def _check_zones(
     encoding = options.get("encoding")
     fields = _info(source.path, **source.options)["fields"]
     if names := columns_of_crs(map(str, fields)):
-        rows = pyogrio.read_dataframe(
-            source.path, columns=names, read_geometry=False, encoding=encoding
+        points = pyogrio.read_dataframe(
+            source.path, columns=names, encoding=encoding, **source.options
         )
-        check_one_crs(rows[names], in_crs)
+        check_one_crs(points, in_crs)
 
 
 def _placed(

@@ -414,6 +414,51 @@ def test_csv_in_several_zones(text: str, said: str | None, tmp_path: Path) -> No
         read(str(path))
 
 
+@pytest.mark.parametrize(
+    ("code", "text", "said"),
+    [
+        (32637, "x,y,zone\n512345,234567,37N\n512345,9834567,37 south\n", "says 37 south of"),
+        (32637, "x,y,zone\n512345,234567,37N\n512345,9834567,37M\n", "says 37M of some"),
+        (32637, "x,y,utm_zone\n512345,9834567,37S\n", "'utm_zone' says 37S"),
+        (32637, "x,y,zone,hemisphere\n512345,9834567,37,S\n", "'hemisphere' says S of"),
+        (32637, "x,y,hemisphere\n512345,3734567,Southern\n", "says Southern of"),
+        (32737, "x,y,zone\n512345,234567,37N\n512345,9834567,37S\n", "says 37N of some"),
+        (32737, "x,y,zone\n512345,234567,37 P\n", "says 37 P of some"),
+        (32737, "x,y,Hemisphere\n512345,234567,north\n512345,9834567,south\n", "says north of"),
+        # on both sides of the equator in the zone of one, as in Kenya
+        (21037, "x,y,zone\n512345,10234567,37N\n512345,9834567,37S\n", None),
+        (21037, "x,y,zone\n512345,10234567,37S\n512345,9834567,37M\n", None),
+        (32637, "x,y,zone\n512345,234567,37N\n512345,-165433,37 south\n", None),
+        # the band of the military grid from 32 to 40 degrees north
+        (32637, "x,y,utm_zone\n512345,3734567,37S\n512345,4534567,37T\n", None),
+        (32637, "x,y,hemisphere\n512345,3734567,E\n", None),
+        (32637, "x,y,hemisphere\n512345,3734567,N\n", None),
+        # grids of the same zones under other names
+        (28355, "x,y,MGA_Zone\n512345,5834567,55\n212345,5834567,56\n", "'MGA_Zone' says 56 of"),
+        (28355, "x,y,zone\n512345,5834567,MGA 55\n212345,5834567,MGA 56\n", "says MGA 56 of"),
+        ("EPSG:32633+5773", "x,y,zone\n512345,5834567,34N\n", "says 34N of some"),
+        (
+            "+proj=utm +zone=33 +ellps=intl +towgs84=-87,-98,-121 +type=crs",
+            "x,y,zone\n512345,5834567,34N\n",
+            "says 34N of some",
+        ),
+        (20255, "x,y,zone,hemisphere\n512345,5834567,55,S\n", None),
+        # grids of zones that are others
+        (31467, "x,y,zone\n3512345,5834567,3\n4512345,5834567,4\n", None),
+        (2193, "x,y,utm_zone\n1512345,5834567,60\n", None),
+    ],
+)
+def test_csv_on_both_sides_of_the_equator(
+    code: int | str, text: str, said: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    if said is None:
+        assert len(read(str(tmp_path / "a.csv"), crs=CRS(code))) == text.count("\n") - 1
+        return
+    with pytest.raises(ValueError, match=said):
+        read(str(tmp_path / "a.csv"), crs=CRS(code))
+
+
 def test_csv_of_degrees_may_say_the_zone_of_each_place(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("lon,lat,utm_zone,epsg\n9.5,47.1,32,32632\n3,47.1,31,32631\n")
     assert read(str(tmp_path / "a.csv")).geometry.x.tolist() == [9.5, 3.0]
