@@ -31,8 +31,10 @@ class Extent:
     bounds: Bounds
 
     def __str__(self) -> str:
-        to_lonlat = transformer(self.crs, LON_LAT)
-        return _as_text(to_lonlat.transform_bounds(*self.bounds, densify_pts=21))
+        in_lonlat = transformer(self.crs, LON_LAT).transform_bounds(*self.bounds, densify_pts=21)
+        if np.isfinite(in_lonlat).all():
+            return f"{_as_text(in_lonlat)} in longitude and latitude"
+        return f"{_as_text(self.bounds)} in {self.crs.name}, which is nowhere on Earth"
 
     def within(self, metres: float) -> Extent:
         """Return the rectangle, in longitude and latitude, with what lies so near, or nearly."""
@@ -69,8 +71,7 @@ def check(
     share = float(check_touches(layer_name, extent, pool, a_part=a_part, reach=reach).mean())
     if share < 0.9995:
         _log.warning(
-            "%s covers %.3g %% of the patches' area; it spans %s in longitude and latitude, "
-            "and the area beyond counts as %s",
+            "%s covers %.3g %% of the patches' area; it spans %s, and the area beyond counts as %s",
             layer_name,
             100 * share,
             extent,
@@ -90,8 +91,8 @@ def check_touches(
     )
     if not is_near and not a_part:
         raise LayerError(
-            f"{layer_name} covers none of the scenes: it spans {extent} in longitude and latitude, "
-            f"the patches {_pool_text(pool)}",
+            f"{layer_name} covers none of the scenes: it spans {extent}, the patches "
+            f"{_pool_text(pool)}",
             remedy="use a layer that covers the scenes",
         )
     warn_if_inaccurate(layer_name, extent.crs, [scene.windows for scene in pool.scenes])

@@ -68,6 +68,13 @@ def test_a_layer_of_another_place_is_an_error_that_shows_both() -> None:
     assert f"{east:.4f}" in text  # where the layer ends
 
 
+def test_a_layer_whose_coordinates_are_nowhere_is_shown_in_its_own_crs() -> None:
+    # eastings that begin with the zone, as of EPSG:4647, in the CRS of those that do not
+    nowhere = Extent(crs_of("EPSG:25832"), (32_512_345.0, 5_234_567.0, 32_512_445.0, 5_234_667.0))
+    with pytest.raises(LayerError, match=r"spans 32512345\.0000, .* in ETRS89 / UTM zone 32N"):
+        check("it", nowhere, pool([scene()]))
+
+
 def test_a_part_of_a_pool_may_lie_elsewhere() -> None:
     assert check("it", extent((0, 4), (50, 54)), pool([scene()]), a_part=True) == 0.0
 
