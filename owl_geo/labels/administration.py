@@ -250,7 +250,10 @@ def state(database: Database, run_id: str) -> StoreState:
             (run_id,),
         ).fetchall()
         rows = raw.execute(_PUBLISHED, {"run": run_id}).fetchall()
-        batches = [(*row[:3], _answered(raw, *row)) for row in rows]
+        batches = [
+            (batch, layer, patches, voted + _answered(raw, batch, layer))
+            for batch, layer, patches, voted in rows
+        ]
         leases = raw.execute(
             "SELECT patch_id, annotator, expires_at AT TIME ZONE 'UTC' FROM owl_geo.leases"
             " WHERE run_id = %s AND expires_at > now() ORDER BY 3 DESC, 1",
@@ -265,8 +268,8 @@ def state(database: Database, run_id: str) -> StoreState:
     return database.work("look at the store", look)
 
 
-def _answered(raw: Raw, batch_id: str, layer: str, _patches: int, voted: int) -> int:
-    """Return how many patches of a batch are answered: ``voted``, and those that its view shows.
+def _answered(raw: Raw, batch_id: str, layer: str) -> int:
+    """Return how many patches of a batch, of those that one person is asked, its view answers.
 
     The view knows which answers came before the batch, for whose patches they do not count.
     """
@@ -275,13 +278,13 @@ def _answered(raw: Raw, batch_id: str, layer: str, _patches: int, voted: int) ->
     view = sql.Identifier(SCHEMA, layer)
     found = raw.execute("SELECT to_regclass(%s)", (view.as_string(raw),)).fetchone()
     if found is None or found[0] is None:  # somebody has dropped it
-        return voted
+        return 0
     counted = sql.SQL(
         "SELECT count(*) FROM {} v JOIN owl_geo.tasks t ON t.batch_id = %s AND t.fid = v.fid"
         " WHERE t.wanted = 1 AND v.label IS NOT NULL"
     )
     row = raw.execute(counted.format(view), (batch_id,)).fetchone()
-    return voted + (int(row[0]) if row is not None else 0)
+    return int(row[0]) if row is not None else 0
 
 
 _PUBLISHED = """
@@ -322,7 +325,8 @@ def _knows_role(connection: Connection, name: str) -> bool:
 def _check_name(name: str) -> None:
     if not name.strip() or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
         raise RunError(
-            f"{name!r} cannot be an annotator", remedy="choose a name of 1 to 63 letters"
+            f"{name!r} cannot be an annotator",
+            remedy=f"choose a name of 1 to {_LONGEST_NAME} bytes (an accented letter takes two)",
         )
     if name == ANNOTATORS:
         raise RunError(f"{name} is the group of all annotators", remedy="name one of them")

@@ -59,6 +59,11 @@ def test_it_says_what_status_says(corners: Run, page: Page, capsys) -> None:
         assert line[10:].strip() in page.text
 
 
+def test_what_every_new_run_has_is_no_difference_from_the_defaults(page: Page) -> None:
+    assert "What differs from the defaults" in page.text
+    assert "audit_common" not in page.text
+
+
 def test_headings_are_in_order_and_every_picture_has_words(page: Page) -> None:
     assert page.headings[0] == "h1"
     assert page.headings.count("h1") == 1

@@ -16,6 +16,7 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.settings.acquisition import AcquisitionSettings
 from owl_geo.settings.config import Settings
 from owl_geo.sources.band_choice import in_short
+from owl_geo.verbs.init import for_a_new_run
 from owl_geo.verbs.status import Status
 from owl_geo.wording import counted, per_cent
 
@@ -102,6 +103,9 @@ def _changed(settings: Settings) -> str:
     changed = settings.model_dump(
         mode="json", exclude_defaults=True, exclude_none=True, exclude={"labels", "run_id"}
     )
+    usual = for_a_new_run(settings.model_copy(update={"acquisition": AcquisitionSettings()}))
+    if settings.acquisition == usual.acquisition:
+        changed.pop("acquisition", None)
     cut = _cut_short(changed.get("source", {}), "")
     for name, view in changed.get("views", {}).items():
         cut += _cut_short(view, f" of view {name}")

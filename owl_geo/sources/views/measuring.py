@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,15 +61,15 @@ def _percent(share: float) -> str:
 
 def check_ground(views: Sequence[View], grids: Mapping[str, SceneGrid]) -> None:
     """Raise SourceError for a view that lies elsewhere than all scenes, by headers alone."""
-    readers = ReaderPool()
-    for view in views:
-        reader = ViewReader(view, readers)
-        try:
-            is_there = any(reader.overlaps(grid) for grid in grids.values())
-        except ProjError as error:
-            raise _no_way(view, error) from error
-        if not is_there:
-            raise _shows_nothing(view, grids)
+    with closing(ReaderPool()) as readers:
+        for view in views:
+            reader = ViewReader(view, readers)
+            try:
+                is_there = any(reader.overlaps(grid) for grid in grids.values())
+            except ProjError as error:
+                raise _no_way(view, error) from error
+            if not is_there:
+                raise _shows_nothing(view, grids)
 
 
 def with_views(
@@ -98,20 +99,19 @@ def with_views(
     if before is not None and not len(source.index):
         return ViewedSource(source, views, before, own), dict(before), ()
     own = known_bands_of(source) if own is None else own
-    readers = ReaderPool()
     windows = windows_of(source)
     levels, summaries = {}, []
-    for number, view in enumerate(views):
-        pairs = shared_bands(own, view.bands)
-        look = _Look(source, windows, ViewReader(view, readers), pairs, seed)
-        found = look.over_scenes(part_of(progress, number, len(views)))
-        if found.n_shown == 0 and before is None:
-            raise _shows_nothing(view, source.grids)
-        start = ViewLevels(found.fill, {}, len(pairs)) if before is None else before[view.name]
-        levels[view.name] = start.with_scenes(found.levels, source.grids)
-        share = found.n_shown / len(windows)
-        summaries.append(ViewSummary(view.name, described_view(view), share, found.is_exact))
-    readers.close()
+    with closing(ReaderPool()) as readers:
+        for number, view in enumerate(views):
+            pairs = shared_bands(own, view.bands)
+            look = _Look(source, windows, ViewReader(view, readers), pairs, seed)
+            found = look.over_scenes(part_of(progress, number, len(views)))
+            if found.n_shown == 0 and before is None:
+                raise _shows_nothing(view, source.grids)
+            start = ViewLevels(found.fill, {}, len(pairs)) if before is None else before[view.name]
+            levels[view.name] = start.with_scenes(found.levels, source.grids)
+            share = found.n_shown / len(windows)
+            summaries.append(ViewSummary(view.name, described_view(view), share, found.is_exact))
     return ViewedSource(source, views, levels, own), levels, tuple(summaries)
 
 
