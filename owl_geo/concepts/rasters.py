@@ -144,6 +144,21 @@ def warn_of_no_data(path: str, values: Sequence[float]) -> None:
         )
 
 
+def warn_of_absent(path: str, values: Sequence[float], is_there: BoolArray, correct: str) -> None:
+    """Warn of values that were named and that no pixel has, as ``is_there`` says of each.
+
+    Those that stand for no data are left out: ``warn_of_no_data`` has told of them. ``correct``
+    says what to correct, if they are a mistake.
+    """
+    told = nodata_among(path, values)
+    absent = [v for v, there in zip(values, is_there, strict=True) if not there and v not in told]
+    if absent:
+        _log.warning(
+            "%s: no pixel of any patch has %s; if that is a mistake, correct %s; %s",
+            *(path, " or ".join(f"{value:g}" for value in absent), correct, values_there(path)),
+        )
+
+
 def is_scaled(path: str, band: int = 1) -> bool:
     """Return whether a raster's header makes other values of its pixels than they are.
 

@@ -129,7 +129,7 @@ class Mapped:
     Args:
         patch: a patch's position in the pool ``(k,)``.
         code: the class that covers the share of it ``(k,)``; each pair of both comes once.
-        exist: which classes any patch has a pixel of ``(c,)``.
+        exist: which values any patch has a pixel of, those of one class after another ``(v,)``.
         others: whether any patch has a pixel of none of them.
         without: patches that have no data in the raster, or lie beyond it.
     """
@@ -156,11 +156,13 @@ def locate_classes(
     owner = np.repeat(np.arange(len(values)), [len(group) for group in values])
     touched = touched_scenes(extent, pool)
     covers, with_data = np.zeros((len(pool), len(values))), np.zeros(len(pool))
+    exist = np.zeros(len(flat), dtype=bool)
     for scene in pool.scenes:
         if scene.windows.grid.name not in touched:
             continue
         of_data, has_data = class_shares_of_raster(path, scene.windows, flat)
         with_data[scene.positions] = has_data
+        exist |= of_data.any(axis=0)
         for column in range(len(values)):
             of_class = of_data[:, owner == column].sum(axis=1)
             covers[scene.positions, column] = of_class * has_data  # of the patch, not of its data
@@ -170,7 +172,6 @@ def locate_classes(
         once = SharedGround(pool.windows.take(kept)).once(-covers[kept].max(axis=1))[row]
         patch, code = patch[once], code[once]
     others = bool((covers.sum(axis=1) < with_data - ROUNDING).any())
-    exist = np.asarray(covers.any(axis=0))
     return Mapped(patch, code, exist, others, int((with_data == 0).sum()))
 
 

@@ -23,6 +23,7 @@ from owl_geo.concepts.rasters import (
     class_shares_of_raster,
     is_scaled,
     values_there,
+    warn_of_absent,
     warn_of_no_data,
     warn_of_several_bands,
 )
@@ -140,9 +141,11 @@ def _raster_shares(
     warn_of_no_data(path, flat)
     owner = np.repeat(np.arange(len(wanted)), [len(group) for group in codes])
     shares, unknown = np.zeros((len(pool), len(wanted))), np.zeros(len(pool))
+    is_there = np.zeros(len(flat), dtype=bool)
     for part in pool.scenes:
         each, valid = class_shares_of_raster(path, part.windows, flat)
         unknown[part.positions] = 1 - valid
+        is_there |= each.any(axis=0)
         for column in range(len(wanted)):
             shares[part.positions, column] = each[:, owner == column].sum(axis=1) * valid
     for column, name in enumerate(wanted):
@@ -152,6 +155,8 @@ def _raster_shares(
                 f"{path}: no pixel of any patch has {values}; {values_there(path)}",
                 remedy=f"correct --oracle-values, or oracle.values.{name} in owl.toml",
             )
+    if not a_part:
+        warn_of_absent(path, flat, is_there, "oracle.values of owl.toml, or --oracle-values")
     return shares, unknown
 
 

@@ -249,7 +249,7 @@ def test_what_ground_beyond_a_truth_counts_as_is_told(tmp_path, caplog) -> None:
     assert "the area beyond counts as unknown" in caplog.text
 
 
-def test_a_class_raster(tmp_path) -> None:
+def test_a_class_raster(tmp_path, caplog) -> None:
     path = str(tmp_path / "t.tif")
     pixels = np.full((40, 60), 3, dtype=np.uint8)
     pixels[0:10, 0:6] = 7  # 60 % of the first patch
@@ -268,6 +268,11 @@ def test_a_class_raster(tmp_path) -> None:
         labels({"path": path})
     with pytest.raises(ConfigError, match=r"oracle\.column needs a vector layer"):
         labels({"path": path, "values": {"present": ["7"]}, "column": "class"})
+    assert "no pixel" not in caplog.text
+    found = labels({"path": path, "values": {"present": ["7", "12", "3.5"]}})
+    assert np.argwhere(found == "present").tolist() == [[0, 0]]
+    assert "no pixel of any patch has 12 or 3.5; if that is a mistake" in caplog.text
+    assert "it has 3, 7" in caplog.text
     with pytest.raises(LayerError, match="no pixel of any patch has 99"):
         labels({"path": path, "values": {"present": ["99"]}})
 

@@ -307,6 +307,16 @@ def test_a_value_that_a_raster_has_for_no_data_is_told(
     assert "c.tif: 9 is its value for no data, so no pixel counts as that" in caplog.text
 
 
+def test_a_value_that_no_pixel_has_is_told_beside_those_that_exist(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, path = made(tmp_path), classes(tmp_path / "c.tif", nodata=9)
+    meant = {"1": "present", "7": "present", "9": "present", "2": "absent"}
+    import_answers(run, path, annotator="ben", values=meant)
+    assert "c.tif: no pixel of any patch has 7; if that is a mistake, correct --v" in caplog.text
+    assert "9 is its value for no data" in caplog.text
+
+
 def test_a_raster_in_another_crs_and_partly_beyond(tmp_path: Path) -> None:
     run = made(tmp_path)
     # fine pixels in degrees, over the lower right of the scene and far beyond it

@@ -8,7 +8,7 @@ import numpy as np
 from pyproj.exceptions import ProjError
 
 from owl_geo.concepts.pool import Pool
-from owl_geo.concepts.rasters import values_there, warn_of_no_data
+from owl_geo.concepts.rasters import values_there, warn_of_absent, warn_of_no_data
 from owl_geo.concepts.sites import locate_classes
 from owl_geo.errors import ConfigError, LayerError
 from owl_geo.ground.raster_files import band_names, tells_missing
@@ -41,8 +41,9 @@ def classes_of_raster(run: Run, path: str, options: AsSites) -> tuple[Found, Pla
         values = {str(number): name for number, name in enumerate(classes)}
     labels = list(dict.fromkeys(values.values()))
     numbers = [[_number(path, v) for v, of in values.items() if of == label] for label in labels]
+    flat = [number for of_label in numbers for number in of_label]
     if options.values is not None:
-        warn_of_no_data(path, [code for of_label in numbers for code in of_label])
+        warn_of_no_data(path, flat)
     pool = Pool.of(run.index.windows)
     try:
         found = locate_classes(path, numbers, pool, share=share)
@@ -58,6 +59,8 @@ def classes_of_raster(run: Run, path: str, options: AsSites) -> tuple[Found, Pla
             f"{path}: no pixel of any patch has {' or '.join(values)}; {values_there(path)}",
             remedy="correct --values" if options.values else "",
         )
+    if options.values is not None:
+        warn_of_absent(path, flat, found.exist, "--values")
     if len(found.patch) == 0:
         raise LayerError(
             f"{path}: no class covers {100 * share:g} % of any patch",
