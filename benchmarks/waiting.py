@@ -94,9 +94,12 @@ def compare(name: str, arguments: list[object], folder: Path, rounds: int, pause
             batches = [path / f"rounds/{number:03d}/batch.gpkg" for path in (commands, hasty, kept)]
             for batch in batches:
                 label(batch)
+            ingested = run("ingest", commands, batches[0], "--annotator", "benchmark")
+            its_batch, queried = run_to_its_line("query", commands)
             costs = {
-                "ingest": run("ingest", commands, batches[0], "--annotator", "benchmark"),
-                "query": run("query", commands),
+                "ingest": ingested,
+                "its batch": its_batch,
+                "query": queried,
                 "status": run("status", commands),
                 "at once": at_once("next", **_next(hasty, batches[1])),
                 "after": at_once.until_quiet(hasty),
@@ -133,7 +136,8 @@ def _print(
     for what, cost in (
         ("first query", first),
         ("ingest", rows["ingest"]),
-        ("query", rows["query"]),
+        ("query, until its path", rows["its batch"]),
+        ("query, to its end", rows["query"]),
         ("both commands", both),
         ("status", rows["status"]),
         ("engine, next at once", rows["at once"]),
@@ -280,12 +284,31 @@ def _median(costs: list[Cost]) -> Cost:
 def run(*words: object) -> Cost:
     """Run a command in a process of its own."""
     begun = time.perf_counter()
-    command = [*_OWL, *map(str, words), "-q"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=AS_INSTALLED) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with _started(*words, output=subprocess.DEVNULL) as process:
+        return _ended(process, begun)
+
+
+def run_to_its_line(*words: object) -> tuple[Cost, Cost]:
+    """Run a command that goes on after its first line; return the cost until then, and of all."""
+    begun = time.perf_counter()
+    with _started(*words, output=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        said = Cost(time.perf_counter() - begun, _used(process.pid), _peak(process.pid))
+        process.stdout.read()
+        return said, _ended(process, begun)
+
+
+def _started(*words: object, output: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([*_OWL, *map(str, words), "-q"], stdout=output, env=AS_INSTALLED)
+
+
+def _ended(process: subprocess.Popen[bytes], begun: float) -> Cost:
+    """Wait for the end of a command that began then."""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"owl-geo {words[0]} failed")
+        raise SystemExit("a command failed")
     unit = 1024 if sys.platform != "darwin" else 2**20  # kilobytes, and bytes on macOS
     return Cost(time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / unit)
 

@@ -47,9 +47,9 @@ from owl_geo.cli import (
 from owl_geo.cli.logs import one_line
 from owl_geo.errors import system_error
 
-# Imports make a hundred thousand objects that stay. To look for garbage among the young ones after
-# each few hundred, as Python does, takes a twentieth of a small command's time.
-_YOUNG = 100_000
+# Imports make some hundred thousand objects that stay. To look for garbage among the young ones
+# after each few hundred, as Python does, takes a tenth of a small command's time.
+_YOUNG = 1_000_000
 
 
 class _InOrder(click.Group):
