@@ -11,7 +11,8 @@ from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.records import grid_record
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
-from owl_geo.sources.band_choice import in_short, known_bands
+from owl_geo.sources.band_choice import known_bands
+from owl_geo.sources.band_wording import in_short
 from owl_geo.sources.base import PoolSource
 from owl_geo.wording import as_typed
 

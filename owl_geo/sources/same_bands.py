@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from owl_geo.errors import SceneError, SourceError
-from owl_geo.sources.band_choice import KnownBand, NotFound, abbreviated, like_known
+from owl_geo.sources.band_choice import KnownBand, NotFound, like_known
+from owl_geo.sources.band_wording import abbreviated
 from owl_geo.sources.bands import Band, sensor_of_bands, unpadded
 from owl_geo.sources.counterparts import Counterparts
 from owl_geo.sources.named_bands import in_a_view, naming, setting, taking

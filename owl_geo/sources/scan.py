@@ -18,7 +18,7 @@ from owl_geo.ground.footprints import off_the_map, on_earth
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
-from owl_geo.sources.band_choice import ranges
+from owl_geo.sources.band_wording import in_short, ranges, shared_start
 from owl_geo.sources.base import build_index
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
@@ -291,14 +291,15 @@ def _bands_without_data(cut: Sequence[_Cut], size: int) -> list[str]:
 
 def _why_bands(scenes: Sequence[ChunkedScene], without_data: Sequence[str]) -> str:
     """Say that bands have no data, and how to choose the others, if there are any."""
-    shown = ", ".join(without_data[:_FEW])
+    start = shared_start([band.name for band in scenes[0].bands])
+    shown = in_short([name.removeprefix(start) for name in without_data[:_FEW]])
     more = len(without_data) - _FEW
     shown += f" and {more:,} more" if more > 0 else ""
     others = [band for band in scenes[0].bands if band.name not in without_data]
     if not others:
         return f"no patch is valid: no band has data ({shown}); look at the no-data value"
     have = "have" if len(without_data) > 1 else "has"
-    names = ",".join(band.name for band in others)
+    names = ",".join(band.name.removeprefix(start) for band in others)
     if len(names) > _LONGEST:
         of_one_file = len({band.path for band in others}) == 1
         numbers = ranges([band.number for band in others])

@@ -17,7 +17,8 @@ from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
-from owl_geo.sources.band_choice import in_short, known_bands
+from owl_geo.sources.band_choice import known_bands
+from owl_geo.sources.band_wording import in_short
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.left_out import NoSceneLeft
 from owl_geo.sources.statistics import look_for_empty

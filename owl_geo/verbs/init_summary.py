@@ -16,7 +16,7 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.settings.choices import HEADS, default
 from owl_geo.settings.config import Settings
 from owl_geo.settings.learning import ModelSettings
-from owl_geo.sources.band_choice import explained
+from owl_geo.sources.band_wording import explained
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import known_bands_of
 from owl_geo.sources.views.measuring import ViewSummary

@@ -25,7 +25,7 @@ from owl_geo.settings.config import Settings
 from owl_geo.settings.paths import is_local
 from owl_geo.settings.sources import SourceSection
 from owl_geo.sources import unopened_source
-from owl_geo.sources.band_choice import explained
+from owl_geo.sources.band_wording import explained
 from owl_geo.sources.unopened import Sample
 from owl_geo.sources.views.measuring import check_ground, described_view
 from owl_geo.sources.views.opening import bands_of, open_views

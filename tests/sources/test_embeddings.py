@@ -22,7 +22,8 @@ from rasters import ORIGIN, write_raster
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import GeoTiffSettings, SceneSettings, ViewSettings
-from owl_geo.sources.band_choice import KnownBand, explained, in_short
+from owl_geo.sources.band_choice import KnownBand
+from owl_geo.sources.band_wording import explained, in_short
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.embeddings import values_in
 from owl_geo.sources.geotiff import GeoTiffSource
@@ -203,6 +204,17 @@ def test_many_numbered_names_are_printed_by_their_ends() -> None:
     few = [KnownBand("B04", "red"), KnownBand("x_nir", "nir"), KnownBand("A00", "embedding")]
     assert explained([*few, KnownBand("B9")]) == "B04 (red), x_nir, A00, B9"
     assert explained([KnownBand(f"b{n}", "red") for n in range(200)]) == "b0 ... b199"
+
+
+def test_what_all_names_begin_with_is_printed_once() -> None:
+    stem = "20230601_101010_78_2461_3B_AnalyticMS_SR_8b_clip_"
+    bands = [KnownBand(f"{stem}{name}", name) for name in ("blue", "green", "nir")]
+    bands += [KnownBand(f"{stem}green_i", None)]
+    assert explained(bands) == f"blue, green, nir, green_i; their names begin with {stem}"
+    assert explained(bands[:1]) == f"{stem}blue"
+    assert explained([KnownBand("sr_band1"), KnownBand("sr_band2")]) == "sr_band1, sr_band2"
+    numbers = [KnownBand(f"{stem}band_{n}") for n in (1, 10, 11)]
+    assert explained(numbers) == f"band_1, band_10, band_11; their names begin with {stem}"
 
 
 def test_a_spectrum_is_printed_by_its_ends_and_by_what_is_known_of_it() -> None:

@@ -15,7 +15,7 @@ from owl_geo.reporting.survey import MOST_SCENES, Survey
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.acquisition import AcquisitionSettings
 from owl_geo.settings.config import Settings
-from owl_geo.sources.band_choice import in_short
+from owl_geo.sources.band_wording import in_short
 from owl_geo.verbs.init import for_a_new_run
 from owl_geo.verbs.status import Status
 from owl_geo.wording import counted, per_cent

@@ -19,7 +19,8 @@ from owl_geo.ground.raster_view import may_divide
 from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.sources import CubeSettings
 from owl_geo.sources import chunked
-from owl_geo.sources.band_choice import KnownBand, in_short
+from owl_geo.sources.band_choice import KnownBand
+from owl_geo.sources.band_wording import in_short
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
 from owl_geo.sources.cube.acquired import cube_date

@@ -21,7 +21,7 @@ from owl_geo.errors import SourceError, suggestion
 from owl_geo.ground import geoparquet
 from owl_geo.ground.parquet_parts import versioned_as
 from owl_geo.settings.sources import VectorsSettings
-from owl_geo.sources.band_choice import in_short
+from owl_geo.sources.band_wording import in_short
 from owl_geo.sources.stated_crs import stated_crs
 from owl_geo.sources.vectors.paths import parts_of
 from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray

@@ -77,7 +77,7 @@ def _lock(run: Run) -> Iterator[Finding]:
 
 
 def _index(run: Run) -> Iterator[Finding]:
-    from owl_geo.sources.band_choice import in_short
+    from owl_geo.sources.band_wording import in_short
 
     patches, bands = len(run.patches), in_short(run.index.statistics.bands)
     if run.settings.oracle is not None and run.truth is not None and len(run.truth) != patches:
