@@ -64,12 +64,15 @@ class SceneDescription:
     def offered(self, wanted: Sequence[str]) -> tuple[Band, ...]:
         """Return the bands that the ``wanted`` words may mean.
 
-        One of a side file is meant by its own name alone: neither by a colour nor by a number.
+        One of a side file is meant by its own name alone, where no other band has it: neither by a
+        colour nor by a number.
         """
+        usual = [band for band in self.bands if band.path not in self.side_files]
+        others = [word for word in wanted if not any(_names(word, band) for band in usual)]
         return tuple(
             band
             for band in self.bands
-            if band.path not in self.side_files or any(_names(word, band) for word in wanted)
+            if band.path not in self.side_files or any(_names(word, band) for word in others)
         )
 
     def stated(self, common: Mapping[str, str], *, anywhere: bool) -> SceneDescription:

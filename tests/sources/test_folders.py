@@ -108,6 +108,14 @@ def test_side_files_are_bands_only_where_they_are_named(tmp_path: Path) -> None:
     assert [Path(band.path).name for band in by_colour[0].bands] == ["B04.tif", "B02.tif"]
 
 
+def test_the_end_of_a_name_means_a_band_rather_than_one_of_a_side_file(tmp_path: Path) -> None:
+    folder = tmp_path / "enmap"
+    write(folder, "L2A-SPECTRAL_IMAGE.tif", 3)
+    write(folder, "L2A-QL_PIXELMASK.tif", 4)
+    assert GeoTiffSource(folder, bands=("band_2",)).bands == ("L2A-SPECTRAL_IMAGE_band_2",)
+    assert GeoTiffSource(folder, bands=("band_4",)).bands == ("L2A-QL_PIXELMASK_band_4",)
+
+
 def test_quality_layers_within_a_stack_are_bands_only_where_they_are_named(tmp_path: Path) -> None:
     """As Earth Engine exports all bands of an image, and MODIS' products have them."""
     names = ("B4", "B8", "SCL", "MSK_CLDPRB", "QA60")
