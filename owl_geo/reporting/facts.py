@@ -11,7 +11,7 @@ from owl_geo.disk.presence import exists
 from owl_geo.errors import printable
 from owl_geo.labels import consensus
 from owl_geo.measures.audit import FEW, percent
-from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
+from owl_geo.reporting.words import confusions, follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
 from owl_geo.run_folder.waiting import answers_before
@@ -108,9 +108,6 @@ def true_labels(run: Run, current: pd.DataFrame) -> pd.Series:
     return truth[counts].set_index("patch_id")["label"]
 
 
-_CONFUSIONS = 3  # confusions that are named per annotator
-
-
 def _team(now: Status) -> str:
     """Say how far the annotators agree, and how each differs from the consensus."""
     team = now.agreement
@@ -124,10 +121,8 @@ def _team(now: Status) -> str:
         line = f"{printable(one.annotator)}: {one.n_labeled:,} labelled"
         if one.n:
             line += f", agrees with the consensus on {per_cent(one.same)} of {one.n:,}"
-            named = [
-                f"{own} for {other} {n:,}" for own, other, n in one.differences()[:_CONFUSIONS]
-            ]
-            line += f" ({', '.join(named)})" if named else ""
+            named = confusions(one)
+            line += f" ({named})" if named else ""
         lines.append(line)
     for pair in team.pairs:
         cohen = _kappa("Cohen's", pair.kappa)

@@ -9,11 +9,14 @@ import pandas as pd
 
 from owl_geo.acquisition.relevance import Factor, RelevanceKind
 from owl_geo.concepts.encoding import fit_encoding
+from owl_geo.labels.agreement import AnnotatorRecord
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.choices import RELEVANCE, chosen
 from owl_geo.settings.concepts import Concept
 from owl_geo.wording import per_cent, three_digits
+
+_CONFUSIONS = 3  # that are named per annotator
 
 
 def value(raw: object, concept: Concept) -> str:
@@ -51,6 +54,13 @@ def odds(run: Run, factors: tuple[Factor, ...]) -> str:
     (condition, times), *others = [(where[one.name], f"{one.factor:.2g} times") for one in factors]
     first = f"where {condition}, {run.settings.positive} is {times} as likely (odds)"
     return "\n".join([first, *(f"where {condition}, {times}" for condition, times in others)])
+
+
+def confusions(one: AnnotatorRecord) -> str:
+    """Say what an annotator most often answered where the consensus has another label."""
+    return ", ".join(
+        f"{own} for {other} {n:,}" for own, other, n in one.differences()[:_CONFUSIONS]
+    )
 
 
 def ranking(run: Run, row: RoundMetrics) -> str:

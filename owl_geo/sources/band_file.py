@@ -15,6 +15,7 @@ from owl_geo.ground.crs import same_crs
 from owl_geo.ground.raster import views_on
 from owl_geo.ground.raster_view import RasterView, has_mask, unhidden, usable_nodata
 from owl_geo.sources.bands import Band
+from owl_geo.sources.chunked import both
 from owl_geo.sources.embeddings import decoded
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.quantization import NODATA
@@ -234,10 +235,3 @@ def _has_everything(bands: Sequence[Band], values: AnyArray) -> bool:
     if nodata is None or not np.issubdtype(values.dtype, np.integer):
         return False
     return not (values == values.dtype.type(int(nodata))).any()
-
-
-def both(one: BoolArray | None, other: BoolArray | None) -> BoolArray | None:
-    """Return where both hold, of which None holds everywhere; the first array may be reused."""
-    if one is None or other is None:
-        return other if one is None else one
-    return np.logical_and(one, other, out=one)

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources.bands import Band
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
@@ -112,3 +114,10 @@ def _evenly(scene_width: int, unit: int, most: int) -> int:
 def _multiple(unit: int, least: int) -> int:
     """Return the least multiple of ``unit`` that is not below ``least``."""
     return unit * -(-least // unit)
+
+
+def both(one: BoolArray | None, other: BoolArray | None) -> BoolArray | None:
+    """Return where both hold, of which None holds everywhere; the first array may be reused."""
+    if one is None or other is None:
+        return other if one is None else one
+    return np.logical_and(one, other, out=one)

@@ -19,9 +19,9 @@ from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.raster_files import UNREADABLE
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
-from owl_geo.sources.band_file import BandFile, both, has_bad_values, same_grid
+from owl_geo.sources.band_file import BandFile, has_bad_values, same_grid
 from owl_geo.sources.bands import Band
-from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
+from owl_geo.sources.chunked import CHUNK_BYTES, Pixels, both
 from owl_geo.sources.files import decoding_threads
 from owl_geo.sources.scenes import Scene
 from owl_geo.types import BoolArray, SceneGrid

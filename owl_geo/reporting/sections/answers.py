@@ -13,13 +13,12 @@ from owl_geo.reporting.maps import answers_map
 from owl_geo.reporting.markup import Markup, image, table, tag
 from owl_geo.reporting.page import map_figure, paragraph, section
 from owl_geo.reporting.survey import Survey
-from owl_geo.reporting.words import auc_of, ranking, why_no_auc
+from owl_geo.reporting.words import auc_of, confusions, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
 from owl_geo.verbs.status import Status
 from owl_geo.wording import counted, per_cent, plural, three_digits, two_digits
 
-_CONFUSIONS = 3  # confusions that are named per annotator
 _COMMENTS = 20  # newest comments that are shown
 
 
@@ -148,9 +147,8 @@ def _annotators(agreement: Agreement) -> Markup:
     head = ("Annotator", "Labelled", "Agrees with the consensus", "Differs most")
     rows = []
     for one in agreement.annotators:
-        differs = [f"{own} for {other} {n:,}" for own, other, n in one.differences()[:_CONFUSIONS]]
         same = f"{per_cent(one.same)} of {one.n:,}" if one.n else "-"
-        rows.append((one.annotator, f"{one.n_labeled:,}", same, ", ".join(differs) or "-"))
+        rows.append((one.annotator, f"{one.n_labeled:,}", same, confusions(one) or "-"))
     return table("Annotators", head, rows, numbers=(1,))
 
 

@@ -22,7 +22,7 @@ from owl_geo.sources import chunked
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.band_wording import in_short
 from owl_geo.sources.bands import Band
-from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
+from owl_geo.sources.chunked import CHUNK_BYTES, Pixels, both
 from owl_geo.sources.cube.acquired import cube_date
 from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube
@@ -292,7 +292,7 @@ class CubeReader:
             if group.may_be_invalid:
                 with np.errstate(over="ignore"):
                     small = np.abs(values.astype(np.float32, copy=False)) <= LARGEST
-                valid = _both(valid, np.all(small, axis=0))
+                valid = both(valid, np.all(small, axis=0))
             parts.append((group.numbers, values))
         if valid is not None and valid.all():
             valid = None
@@ -313,7 +313,7 @@ class CubeReader:
             except UNREADABLE as error:
                 raise self._unreadable(chunk, error) from error
             for good in seen:
-                valid = _both(valid, np.all(good, axis=0))
+                valid = both(valid, np.all(good, axis=0))
         return None if valid is None or valid.all() else valid
 
     def _values(self, group: Group, chunk: Chunk) -> AnyArray:
@@ -378,10 +378,6 @@ class CubeReader:
             f"scene {scene.name!r}: cannot read {scene.bands[0].path}, rows {chunk.row} to "
             f"{chunk.row + chunk.height} (is the file whole?): {reason(error)}"
         )
-
-
-def _both(one: BoolArray | None, other: BoolArray) -> BoolArray:
-    return other if one is None else np.logical_and(one, other, out=one)
 
 
 def _run(positions: list[int]) -> slice | list[int]:
