@@ -22,6 +22,7 @@ from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.paths import is_local, path_at
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, holds_arrays
 from owl_geo.sources.cube.consolidated import differing
+from owl_geo.sources.cube.indirect import why_indirect
 from owl_geo.sources.cube.inherited import grid_mappings, groups_above, with_inherited
 from owl_geo.sources.cube.paths import file_and_group, name_of_path
 
@@ -146,6 +147,10 @@ def _open(path: str, **decoding: Any) -> xr.Dataset:
     local = is_local(file)
     if local:
         check_exists(file, SourceError)
+        if (fault := why_indirect(file)) is not None:
+            raise SourceError(
+                f"cannot open {file} as a data cube: {fault.what}", remedy=fault.remedy
+            )
     if local and is_dir(file) and not _is_zarr(file):
         raise SourceError(
             f"cannot open {file} as a data cube: it is a folder without Zarr's metadata",

@@ -80,6 +80,37 @@ def test_a_folder_that_is_no_store_is_refused_in_plain_words(tmp_path: Path) -> 
         _ = CubeFile(str(tmp_path / "x.nc")).dataset
 
 
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        ({"snapshots/1CECH": "", "refs/branch.main/ref.json": "{}"}, "an Icechunk repository"),
+        ({"snapshots/1CECH": "", "repo": ""}, "an Icechunk repository"),
+        ({".zmetadata": '{"metadata": {}, "record_size": 10000}'}, "parts of other files"),
+    ],
+)
+def test_a_store_that_only_refers_to_pixels_is_named(
+    files: dict[str, str], what: str, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / "store" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "store" / name).write_text(text)
+    with pytest.raises(SourceError, match=what):
+        _ = CubeFile(str(tmp_path / "store")).dataset
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"version": 1, "refs": {".zgroup": "{}", "red/0.0": ["s3://a/b.nc", 24, 16]}}',
+        '{".zgroup": "{}", "red/.zarray": "{}", "red/0.0": ["b.nc", 24, 16]}',
+    ],
+)
+def test_a_file_of_references_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "refs.json").write_text(text)
+    with pytest.raises(SourceError, match=r"other files \(kerchunk\); open it in Python"):
+        _ = CubeFile(str(tmp_path / "refs.json")).dataset
+
+
 def test_what_cannot_be_a_cube_is_refused_by_its_type() -> None:
     with pytest.raises(SourceError, match="not list"):
         path_or_cube([1])
