@@ -23,6 +23,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from . import schema
 from .errors import Problem, reading
+from .layer_tree import opened_again
 from .on_disk import entries, exists
 from .places import SharedPlace
 from .quiet import quiet
@@ -81,12 +82,10 @@ def open_batch(path: Path, shown: QgsVectorLayer | None = None) -> Batch:
     lacks_wal = _lacks_wal(path) and not (layer is not None and layer.isEditable())
     if layer is None:
         layer = QgsVectorLayer(source_of(path), path.stem, "ogr")
-    elif not layer.isValid():  # the file was missing when the project was opened
-        layer.setDataSource(source_of(path), layer.name(), "ogr", True)
-    else:
+    elif layer.isValid():
         # the layer may still read a file that another one has replaced since
         layer.dataProvider().reloadData()
-    if not layer.isValid():
+    if not opened_again(layer):
         raise Problem(
             translate("OwlGeo", "{path} has no layer named batch that QGIS can read").format(
                 path=path

@@ -11,6 +11,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from .batch import Batch, in_project, opened
 from .errors import NoBatch, Problem
+from .layer_tree import opened_again
 from .places import SharedPlace
 from .reach import hearing, reason_in
 
@@ -50,9 +51,8 @@ def open_shared(place: SharedPlace, shown: QgsVectorLayer | None = None) -> Batc
     with hearing() as heard:
         if layer is None:
             layer = QgsVectorLayer(uri, place.layer, _PROVIDER)
-        elif not layer.isValid():  # the database did not respond when the project was opened
-            layer.setDataSource(uri, layer.name(), _PROVIDER, True)
-    if not layer.isValid():
+        is_open = opened_again(layer)
+    if not is_open:
         raise _unreadable(place, heard)
     return opened(place, layer, uri, batches[place.layer].info, user)
 
