@@ -34,7 +34,8 @@ translate = QCoreApplication.translate
 _NEEDED = ("patch_id", "rank", *schema.EDITABLE_COLUMNS, "scene", "scene_crs", "batch_id")
 _NUMBERS = schema.BATCH_COLUMNS_BEFORE[1:]
 _FILTER = "|subset="  # where the filter begins in a source
-_OPEN = '"label" IS NULL AND "rank" IS NOT NULL'
+_OPEN = """("label" IS NULL OR "label" = '') AND "rank" IS NOT NULL"""  # some programs write ''
+_ANSWERED = """"label" <> ''"""  # also beside the batch
 _SQLITE = b"SQLite format 3\x00"
 _ID = re.compile(r"-\d{3,}(-review)?$")  # the end of a batch's id
 # how QGIS, and this plugin, call a layer that was just opened, by its file or table
@@ -211,14 +212,18 @@ def file_of(batch: Batch, run: Path | None) -> Path | None:
 
 def count_unanswered(path: Path) -> int:
     """Return how many patches of a batch have no answer; 0 if the file is not a batch."""
-    layer = QgsVectorLayer(f"{source_of(path)}{_FILTER}{_OPEN}", "unanswered", "ogr")
-    return layer.featureCount() if layer.isValid() else 0
+    return _count(path, _OPEN)
 
 
 def is_untouched(path: Path) -> bool:
     """Whether a batch has no answer yet; False if the file is not a batch."""
-    n = QgsVectorLayer(source_of(path), "patches", "ogr").featureCount()
-    return 0 < n == count_unanswered(path)
+    return count_unanswered(path) > 0 and _count(path, _ANSWERED) == 0
+
+
+def _count(path: Path, condition: str) -> int:
+    """Return how many rows of a batch meet a condition; 0 if the file is not a batch."""
+    layer = QgsVectorLayer(f"{source_of(path)}{_FILTER}{condition}", "rows", "ogr")
+    return layer.featureCount() if layer.isValid() else 0
 
 
 def is_review(path: Path) -> bool:
