@@ -175,8 +175,12 @@ def source_of(path: Path) -> str:
 
 def shown_layer(path: Path, shown: QgsVectorLayer | None = None) -> QgsVectorLayer | None:
     """Return the layer of the project that shows a batch file already; see ``in_project``."""
-    source = source_of(path)
-    return in_project(lambda one: one.source().partition(_FILTER)[0] == source, shown)
+    return in_project(lambda one: _is_of(one, path), shown)
+
+
+def _is_of(layer: QgsVectorLayer, path: Path) -> bool:
+    """Whether a layer shows a batch file, filtered or not."""
+    return bool(layer.source().partition(_FILTER)[0] == source_of(path))
 
 
 def in_project(
@@ -190,6 +194,20 @@ def in_project(
     layers = [*project.layerTreeRoot().layerOrder(), *project.mapLayers().values()]
     found = [one for one in layers if isinstance(one, QgsVectorLayer) and is_it(one)]
     return shown if shown in found else next(iter(found), None)
+
+
+def edited_layer(batch: Batch) -> QgsVectorLayer | None:
+    """Return a layer of the project that has edits of a batch that are not saved, or None.
+
+    The user may have several of it.
+    """
+    place, own = batch.place, batch.layer
+    if own.isModified():
+        return own
+    if isinstance(place, Path):
+        return in_project(lambda one: one.isModified() and _is_of(one, place))
+    user = batch.annotator or ""
+    return in_project(lambda one: one.isModified() and place.is_source(one.source(), user))
 
 
 def titles_of(layer: QgsVectorLayer) -> dict[str, str]:

@@ -8,7 +8,14 @@ from typing import Callable
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from .batch import annotator_of, count_unanswered, is_batch, is_review, is_untouched
+from .batch import (
+    annotator_of,
+    count_unanswered,
+    edited_layer,
+    is_batch,
+    is_review,
+    is_untouched,
+)
 from .core import not_found
 from .dock import LabelDock
 from .engine import Engine
@@ -224,8 +231,8 @@ class Rounds(QObject):
 
     def _is_saved(self) -> bool:
         """Whether every answer is stored, and every edit of the layer; if not, that is said."""
-        layer = self._labelling.batch.layer
-        if layer.isModified():
+        layer = edited_layer(self._labelling.batch)
+        if layer is not None:
             text = self.tr("the layer {name} has edits that are not saved; save or discard them")
             self._messages.warn(text.format(name=layer.name()))
             return False
