@@ -44,7 +44,11 @@ _NAMES_OF_QGIS = ("{}", "{} — batch", "{} - batch", "{} batch", "batch")
 
 @dataclass(frozen=True)
 class Batch:
-    """An open batch. ``features`` holds every row as it was when opened, by feature id."""
+    """An open batch, as it was when opened.
+
+    ``features`` holds the rows of its ``patches`` by feature id, and ``kept`` those that keep an
+    answer beside the one of another row.
+    """
 
     place: Path | SharedPlace
     layer: QgsVectorLayer
@@ -57,6 +61,7 @@ class Batch:
     patch_size: int | None  # height and width of a patch in pixels; older batches do not say
     patches: list[Patch]
     features: dict[int, QgsFeature]
+    kept: list[QgsFeature]
     lacks_wal: bool  # answers may be in a file that was left behind
 
     @property
@@ -131,12 +136,10 @@ def opened(
             patch.beside = False
     # a place that was noticed and then left without an answer is nothing, and an answer that is
     # kept beside another has no place of its own
-    patches = [
-        patch
-        for patch in patches
-        if not patch.beside
-        or (patch.answer.label is not None and features[patch.fid].hasGeometry())
-    ]
+    patches = [patch for patch in patches if not patch.beside or patch.answer.label is not None]
+    has_place = {fid: not row.geometry().isEmpty() for fid, row in features.items()}
+    kept = [features[one.fid] for one in patches if one.beside and not has_place[one.fid]]
+    patches = [patch for patch in patches if not patch.beside or has_place[patch.fid]]
     features = {patch.fid: features[patch.fid] for patch in patches}
     _call(layer, place.stem if isinstance(place, Path) else place.layer, info["batch_id"])
     return Batch(
@@ -151,6 +154,7 @@ def opened(
         patch_size=_size(info),
         patches=patches,
         features=features,
+        kept=kept,
         lacks_wal=lacks_wal,
     )
 
