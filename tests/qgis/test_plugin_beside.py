@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from osgeo import gdal
 from qgis.core import QgsGeometry, QgsPointXY
-from qgis.gui import QgsMapToolPan
+from qgis.gui import QgsMapToolEdit, QgsMapToolPan
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QLabel, QLineEdit, QPushButton
@@ -305,6 +305,37 @@ def test_the_panel_says_where_clicks_and_keys_go(plugin, opened, press, iface, s
     (action,) = [a for a in iface.menu if a.text() == "Label with clicks and keys"]
     assert action.shortcut().toString() == "F8"
     panel.deleteLater()
+
+
+class Digitising(QgsMapToolEdit):
+    """A tool that edits a layer, and has keys of its own."""
+
+    def __init__(self, canvas):
+        super().__init__(canvas)
+        self.keys = []
+
+    def keyPressEvent(self, event):
+        self.keys.append(event.key())
+
+
+def test_keys_over_the_map_are_those_of_a_tool_that_edits_a_layer(
+    plugin, opened, press, iface, says
+):
+    session = plugin.labelling.session
+    press("2")
+    tool = Digitising(iface.canvas)
+    iface.canvas.setMapTool(tool)
+    iface.window.activateWindow()
+    QApplication.processEvents()
+    assert "Keys go to: " in says("where") and "F8" in says("where")
+    press("ctrl+Z", "1", "Return")
+    assert session.n_answered == 1 and session.can_undo
+    assert tool.keys[-3:] == [Qt.Key.Key_Z, Qt.Key.Key_1, Qt.Key.Key_Return]
+    plugin.take_back()
+    QApplication.processEvents()
+    assert says("where") == ""
+    press("ctrl+Z")
+    assert session.n_answered == 0
 
 
 class Window:
