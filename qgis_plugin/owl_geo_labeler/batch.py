@@ -34,6 +34,7 @@ translate = QCoreApplication.translate
 _NEEDED = ("patch_id", "rank", *schema.EDITABLE_COLUMNS, "scene", "scene_crs", "batch_id")
 _NUMBERS = schema.BATCH_COLUMNS_BEFORE[1:]
 _FILTER = "|subset="  # where the filter begins in a source
+_NAME = "layername="
 _OPEN = """("label" IS NULL OR "label" = '') AND "rank" IS NOT NULL"""  # some programs write ''
 _ANSWERED = """"label" <> ''"""  # also beside the batch
 _SQLITE = b"SQLite format 3\x00"
@@ -183,8 +184,17 @@ def shown_layer(path: Path, shown: QgsVectorLayer | None = None) -> QgsVectorLay
 
 
 def _is_of(layer: QgsVectorLayer, path: Path) -> bool:
-    """Whether a layer shows a batch file, filtered or not."""
-    return bool(layer.source().partition(_FILTER)[0] == source_of(path))
+    """Whether a layer shows a batch file, filtered or not, and however its source spells that.
+
+    Projects have / in the paths of Windows, and QGIS leaves the name out where there is one layer.
+    """
+    file, *options = layer.source().partition(_FILTER)[0].split("|")
+    if Path(os.path.normpath(file)) != Path(os.path.normpath(path)):
+        return False
+    names = [option for option in options if option.startswith(_NAME)]
+    if names:
+        return names == [_NAME + schema.BATCH_LAYER]
+    return bool(layer.isValid() and layer.isSpatial())
 
 
 def in_project(

@@ -167,11 +167,11 @@ class Imagery:
 
     def _in_project(self, mark: str, paths: tuple[str, ...]) -> QgsRasterLayer | None:
         """Return our layer of a scene; take note of layers of it that the user has added."""
-        ours = None
+        ours, places = None, set(map(Path, paths))  # projects have / in the paths of Windows
         for layer in QgsProject.instance().mapLayers().values():
             if not isinstance(layer, QgsRasterLayer):
                 continue
-            is_here = layer.source().split("|")[0] in paths
+            is_here = Path(layer.source().split("|")[0]) in places
             marked = layer.customProperty(_PROPERTY)
             # one whose mark is of another place moved here with a project of relative paths
             if marked == mark or (marked and is_here):

@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsFillSymbol, QgsProject, QgsSingleSymbolRenderer
+from qgis.core import QgsFillSymbol, QgsProject, QgsSingleSymbolRenderer, QgsVectorLayer
 from qgis.PyQt.QtTest import QTest
 from test_plugin_core import first_round, run
 from test_plugin_predictions import predicted_run
 from test_plugin_views import caption, panel
+
+from owl_geo_labeler import schema
 
 __all__ = ["first_round", "predicted_run", "run"]  # fixtures
 
@@ -220,3 +222,25 @@ def test_maps_that_were_missing_are_shown_once_they_are_back(
     still()
     assert messages() == []
     assert seen() == before
+
+
+@pytest.mark.parametrize("source", ["{path}", "{folder}/../{path.parent.name}/{path.name}|layername=batch"])
+def test_a_layer_whose_source_is_spelled_otherwise_is_the_batchs(source, plugin, batch, press, labels):
+    path = batch("binary")
+    layer = QgsVectorLayer(source.format(path=path, folder=path.parent), "mine", "ogr")
+    assert layer.isValid() and layer.source() != f"{path}|layername=batch"
+    QgsProject.instance().addMapLayer(layer)
+    plugin.open(path)
+    assert plugin.labelling.batch.layer is layer and len(layers()) == 1
+    press("1")
+    assert labels(path)[0] == "absent"
+
+
+def test_another_table_of_the_file_is_not_the_batch(plugin, folder, tmp_path):
+    path = Path(shutil.copytree(folder / "views", tmp_path / "run")) / "batch.gpkg"
+    views = QgsVectorLayer(f"{path}|layername={schema.VIEWS_TABLE}", "views", "ogr")
+    assert views.isValid()
+    QgsProject.instance().addMapLayer(views)
+    plugin.open(path)
+    assert plugin.labelling.batch.layer is not views
+    assert plugin.labelling.batch.layer.source() == f"{path}|layername=batch"
