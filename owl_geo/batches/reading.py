@@ -245,8 +245,12 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
 
 
 def _is_replaced(table: pd.DataFrame) -> pd.Series:
-    """Return which rows are answers that stand beside that of their patch's own row."""
-    further = table["noticed"] & table["geometry"].isna()
+    """Return which rows are answers that stand beside that of their patch's own row.
+
+    They have no polygon, of which QGIS makes an empty one where it saves them to another file.
+    """
+    has_none = table["geometry"].isna() | shapely.is_empty(table["geometry"].to_numpy())
+    further = table["noticed"] & has_none
     return further & table["patch_id"].isin(table["patch_id"][~further])
 
 

@@ -23,6 +23,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from . import schema
 from .errors import Problem, reading
+from .layer_tree import opened_again
 from .on_disk import entries, exists
 from .places import SharedPlace
 from .quiet import quiet
@@ -33,7 +34,9 @@ translate = QCoreApplication.translate
 _NEEDED = ("patch_id", "rank", *schema.EDITABLE_COLUMNS, "scene", "scene_crs", "batch_id")
 _NUMBERS = schema.BATCH_COLUMNS_BEFORE[1:]
 _FILTER = "|subset="  # where the filter begins in a source
-_OPEN = '"label" IS NULL AND "rank" IS NOT NULL'
+_NAME = "layername="
+_OPEN = """("label" IS NULL OR "label" = '') AND "rank" IS NOT NULL"""  # some programs write ''
+_ANSWERED = """"label" <> ''"""  # also beside the batch
 _SQLITE = b"SQLite format 3\x00"
 _ID = re.compile(r"-\d{3,}(-review)?$")  # the end of a batch's id
 # how QGIS, and this plugin, call a layer that was just opened, by its file or table
@@ -42,7 +45,11 @@ _NAMES_OF_QGIS = ("{}", "{} — batch", "{} - batch", "{} batch", "batch")
 
 @dataclass(frozen=True)
 class Batch:
-    """An open batch. ``features`` holds every row as it was when opened, by feature id."""
+    """An open batch, as it was when opened.
+
+    ``features`` holds the rows of its ``patches`` by feature id, and ``kept`` those that keep an
+    answer beside the one of another row.
+    """
 
     place: Path | SharedPlace
     layer: QgsVectorLayer
@@ -55,6 +62,7 @@ class Batch:
     patch_size: int | None  # height and width of a patch in pixels; older batches do not say
     patches: list[Patch]
     features: dict[int, QgsFeature]
+    kept: list[QgsFeature]
     lacks_wal: bool  # answers may be in a file that was left behind
 
     @property
@@ -81,12 +89,10 @@ def open_batch(path: Path, shown: QgsVectorLayer | None = None) -> Batch:
     lacks_wal = _lacks_wal(path) and not (layer is not None and layer.isEditable())
     if layer is None:
         layer = QgsVectorLayer(source_of(path), path.stem, "ogr")
-    elif not layer.isValid():  # the file was missing when the project was opened
-        layer.setDataSource(source_of(path), layer.name(), "ogr", True)
-    else:
+    elif layer.isValid():
         # the layer may still read a file that another one has replaced since
         layer.dataProvider().reloadData()
-    if not layer.isValid():
+    if not opened_again(layer):
         raise Problem(
             translate("OwlGeo", "{path} has no layer named batch that QGIS can read").format(
                 path=path
@@ -131,12 +137,10 @@ def opened(
             patch.beside = False
     # a place that was noticed and then left without an answer is nothing, and an answer that is
     # kept beside another has no place of its own
-    patches = [
-        patch
-        for patch in patches
-        if not patch.beside
-        or (patch.answer.label is not None and features[patch.fid].hasGeometry())
-    ]
+    patches = [patch for patch in patches if not patch.beside or patch.answer.label is not None]
+    has_place = {fid: not row.geometry().isEmpty() for fid, row in features.items()}
+    kept = [features[one.fid] for one in patches if one.beside and not has_place[one.fid]]
+    patches = [patch for patch in patches if not patch.beside or has_place[patch.fid]]
     features = {patch.fid: features[patch.fid] for patch in patches}
     _call(layer, place.stem if isinstance(place, Path) else place.layer, info["batch_id"])
     return Batch(
@@ -151,6 +155,7 @@ def opened(
         patch_size=_size(info),
         patches=patches,
         features=features,
+        kept=kept,
         lacks_wal=lacks_wal,
     )
 
@@ -175,8 +180,21 @@ def source_of(path: Path) -> str:
 
 def shown_layer(path: Path, shown: QgsVectorLayer | None = None) -> QgsVectorLayer | None:
     """Return the layer of the project that shows a batch file already; see ``in_project``."""
-    source = source_of(path)
-    return in_project(lambda one: one.source().partition(_FILTER)[0] == source, shown)
+    return in_project(lambda one: _is_of(one, path), shown)
+
+
+def _is_of(layer: QgsVectorLayer, path: Path) -> bool:
+    """Whether a layer shows a batch file, filtered or not, and however its source spells that.
+
+    Projects have / in the paths of Windows, and QGIS leaves the name out where there is one layer.
+    """
+    file, *options = layer.source().partition(_FILTER)[0].split("|")
+    if Path(os.path.normpath(file)) != Path(os.path.normpath(path)):
+        return False
+    names = [option for option in options if option.startswith(_NAME)]
+    if names:
+        return names == [_NAME + schema.BATCH_LAYER]
+    return bool(layer.isValid() and layer.isSpatial())
 
 
 def in_project(
@@ -190,6 +208,20 @@ def in_project(
     layers = [*project.layerTreeRoot().layerOrder(), *project.mapLayers().values()]
     found = [one for one in layers if isinstance(one, QgsVectorLayer) and is_it(one)]
     return shown if shown in found else next(iter(found), None)
+
+
+def edited_layer(batch: Batch) -> QgsVectorLayer | None:
+    """Return a layer of the project that has edits of a batch that are not saved, or None.
+
+    The user may have several of it.
+    """
+    place, own = batch.place, batch.layer
+    if own.isModified():
+        return own
+    if isinstance(place, Path):
+        return in_project(lambda one: one.isModified() and _is_of(one, place))
+    user = batch.annotator or ""
+    return in_project(lambda one: one.isModified() and place.is_source(one.source(), user))
 
 
 def titles_of(layer: QgsVectorLayer) -> dict[str, str]:
@@ -212,14 +244,18 @@ def file_of(batch: Batch, run: Path | None) -> Path | None:
 
 def count_unanswered(path: Path) -> int:
     """Return how many patches of a batch have no answer; 0 if the file is not a batch."""
-    layer = QgsVectorLayer(f"{source_of(path)}{_FILTER}{_OPEN}", "unanswered", "ogr")
-    return layer.featureCount() if layer.isValid() else 0
+    return _count(path, _OPEN)
 
 
 def is_untouched(path: Path) -> bool:
     """Whether a batch has no answer yet; False if the file is not a batch."""
-    n = QgsVectorLayer(source_of(path), "patches", "ogr").featureCount()
-    return 0 < n == count_unanswered(path)
+    return count_unanswered(path) > 0 and _count(path, _ANSWERED) == 0
+
+
+def _count(path: Path, condition: str) -> int:
+    """Return how many rows of a batch meet a condition; 0 if the file is not a batch."""
+    layer = QgsVectorLayer(f"{source_of(path)}{_FILTER}{condition}", "rows", "ogr")
+    return layer.featureCount() if layer.isValid() else 0
 
 
 def is_review(path: Path) -> bool:

@@ -19,7 +19,7 @@ from . import schema
 from .quiet import quiet
 from .session import Answer, NewRow
 
-_OF_PLACE = ("patch_id", "scene", "scene_crs", "batch_id", "round")
+OF_PLACE = ("patch_id", "scene", "scene_crs", "batch_id", "round")
 _PATIENCE = "PRAGMA busy_timeout = 100"  # milliseconds
 _OPEN_PATIENCE_MS = "100"
 
@@ -86,8 +86,14 @@ def place_rows(layer: ogr.Layer) -> list[Row]:
     return [
         _row(feature)
         for feature in layer
-        if feature.GetGeometryRef() is not None or feature.IsFieldSetAndNotNull("rank")
+        if has_place(feature) or feature.IsFieldSetAndNotNull("rank")
     ]
+
+
+def has_place(feature: ogr.Feature) -> bool:
+    """Whether a row has a polygon; QGIS makes an empty one where it saves a row without."""
+    polygon = feature.GetGeometryRef()
+    return polygon is not None and not polygon.IsEmpty()
 
 
 def _row(feature: ogr.Feature) -> Row:
@@ -126,7 +132,7 @@ def add_row(layer: ogr.Layer, row: NewRow, answer: Answer) -> int:
 def keep_beside(layer: ogr.Layer, beside: ogr.Feature, answer: Answer) -> None:
     """Keep an answer beside that of a row, as one more row without a polygon."""
     row = ogr.Feature(layer.GetLayerDefn())
-    fixed = {name: beside.GetField(name) for name in _OF_PLACE}
+    fixed = {name: beside.GetField(name) for name in OF_PLACE}
     _fill(row, {**fixed, **answer.values()})
     checked(layer.CreateFeature, row)
 

@@ -23,6 +23,7 @@ from .batch_rows import (
     answer_of,
     begin_reading,
     checked,
+    has_place,
     keep_beside,
     opened,
     place_rows,
@@ -254,7 +255,7 @@ class BatchWriter(threading.Thread):
             return layer.GetFeature(fid)
         for feature in layer:  # few enough, and no text becomes SQL
             is_it = feature.GetField("patch_id") == write.patch_id
-            if is_it and feature.GetGeometryRef() is not None:
+            if is_it and has_place(feature):
                 self._fids[write.fid] = feature.GetFID()
                 layer.ResetReading()
                 return feature

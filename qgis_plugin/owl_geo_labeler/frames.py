@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .layer_tree import over_imagery, set_visible
+from .layer_tree import over_imagery, set_for_good, set_for_now
 from .map import PatchMap
 
 
@@ -15,11 +15,11 @@ class Frames:
 
     def hide(self) -> None:
         """Show the imagery alone, until ``show``."""
-        self._hidden += set_visible(over_imagery(), False)
+        self._hidden += set_for_now(over_imagery(), False)
         self._map.set_outline_visible(False)
 
     def show(self) -> None:
         """Show what ``hide`` has hidden."""
-        set_visible(self._hidden, True)
+        set_for_good(self._hidden, True)
         self._hidden.clear()
         self._map.set_outline_visible(True)

@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from .batch import Batch, file_of
 from .colouring import FALSE, PLAIN, redraw, ways_of
 from .errors import Problem
-from .layer_tree import SCENE, add_below, set_visible
+from .layer_tree import SCENE, add_below, opened_again, set_for_good, set_for_now
 from .messages import Messages
 from .run_folder import RunFolder, SceneEntry, scene_beside
 from .scene import Loaded, guessed_colours, known_scene, named_scene
@@ -100,11 +100,11 @@ class Imagery:
 
     def hide(self) -> None:
         """Hide the scenes that are visible, until ``unhide``."""
-        self._hidden += set_visible((*self._seen.values(), *self._others), False)
+        self._hidden += set_for_now((*self._seen.values(), *self._others), False)
 
     def unhide(self) -> None:
         """Show what ``hide`` has hidden."""
-        set_visible(self._hidden, True)
+        set_for_good(self._hidden, True)
         self._hidden.clear()
 
     # --- layers -----------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class Imagery:
         paths = known.plain.paths if known is not None else tuple(map(str, entry.paths))
         mark = "|".join(paths)
         ours = self._in_project(mark, paths)
-        if ours is None or not _is_as_known(ours, known):
+        if ours is None or not opened_again(ours) or not _is_as_known(ours, known):
             ours = self._add(known, entry, mark, ours)
         self._draw(ours)
         return str(ours.id())
@@ -167,11 +167,11 @@ class Imagery:
 
     def _in_project(self, mark: str, paths: tuple[str, ...]) -> QgsRasterLayer | None:
         """Return our layer of a scene; take note of layers of it that the user has added."""
-        ours = None
+        ours, places = None, set(map(Path, paths))  # projects have / in the paths of Windows
         for layer in QgsProject.instance().mapLayers().values():
             if not isinstance(layer, QgsRasterLayer):
                 continue
-            is_here = layer.source().split("|")[0] in paths
+            is_here = Path(layer.source().split("|")[0]) in places
             marked = layer.customProperty(_PROPERTY)
             # one whose mark is of another place moved here with a project of relative paths
             if marked == mark or (marked and is_here):
@@ -196,7 +196,7 @@ class Imagery:
         layer.setCustomProperty(_WHY_NOT, loaded.why_not_false)
         run = self._run.path if self._run is not None else None
         add_below(layer, SCENE, self._batch.layer, run)
-        if before is not None:  # from a batch that knew less
+        if before is not None:  # from a batch that knew less, or its file has moved
             QgsProject.instance().removeMapLayer(before.id())
         return layer
 

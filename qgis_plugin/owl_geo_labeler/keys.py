@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Callable
 
+from qgis.gui import QgsMapCanvas, QgsMapTool
 from qgis.PyQt.QtCore import QEvent, QObject, Qt, QTimer
 from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import QWidget
@@ -19,11 +20,18 @@ _WAIT_MS = 60  # for the press of such a pair
 _SAME_MS = 2  # between the two
 
 
+def edits(widget: QObject) -> bool:
+    """Whether a widget is a map whose tool edits a layer: Ctrl+Z then takes back a vertex."""
+    tool = widget.mapTool() if isinstance(widget, QgsMapCanvas) else None
+    return tool is not None and bool(tool.flags() & QgsMapTool.Flag.EditTool)
+
+
 class LabelKeys(QObject):
     """Catches keys on some widgets while it is on.
 
     Text fields take their own keys, so typing there answers nothing; and what is caught never
-    reaches a shortcut of QGIS, whose Ctrl+Z means something else.
+    reaches a shortcut of QGIS, whose Ctrl+Z means something else. While a map's tool edits a layer,
+    keys over that map are the tool's.
     """
 
     def __init__(self, widgets: Iterable[QWidget], parent: QObject) -> None:
@@ -87,10 +95,8 @@ class LabelKeys(QObject):
         """Take a bound key before a shortcut can."""
         if event.type() == QEvent.Type.KeyRelease:
             return self._let_go(event)
-        if not self.is_on or event.type() not in (
-            QEvent.Type.ShortcutOverride,
-            QEvent.Type.KeyPress,
-        ):
+        kinds = (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress)
+        if not self.is_on or event.type() not in kinds or edits(watched):
             return False
         binding = self._binding(event)
         call = self._bindings.get(binding)

@@ -25,6 +25,7 @@ _RUN = "owl_geo_run"  # marks a group, whatever the user has renamed it to
 _LEVEL = "owl_geo_level"  # marks layers, and the group of the views
 _ROUND = "owl_geo_round"
 _PUT_AWAY = "owl_geo_put_away"  # marks batches that were hidden for being old
+_BEFORE = "owl_geo_before"  # whether a layer is visible that is shown or hidden for a while: 1 or 0
 
 # QGIS keeps an image as large as the map of each visible layer, and draws all of them anew whenever
 # the map moves.
@@ -92,6 +93,17 @@ def add_view(layer: QgsMapLayer, batch: QgsMapLayer | None, run: Path | None) ->
     _insert(layer, group, len(group.children()), is_visible=False)
 
 
+def opened_again(layer: QgsMapLayer) -> bool:
+    """Whether a layer of the project can be drawn; it is opened again if it could not be before.
+
+    Such as one whose file was missing, or on a share that was disconnected, when the project was
+    opened.
+    """
+    if not layer.isValid():
+        layer.setDataSource(layer.source(), layer.name(), layer.providerType(), False)
+    return bool(layer.isValid())
+
+
 def over_imagery() -> list[str]:
     """Return the ids of the layers that were put over the imagery: frames and maps of runs."""
     return [node.layerId() for node in _root().findLayers() if 0 <= _number(node, _LEVEL) <= MAP]
@@ -127,6 +139,32 @@ def set_visible(ids: Iterable[str], is_visible: bool) -> list[str]:
             node.setItemVisibilityChecked(False)
         changed.append(layer_id)
     return changed
+
+
+def set_for_now(ids: Iterable[str], is_visible: bool) -> list[str]:
+    """Do as ``set_visible`` until ``set_for_good``; a project that is saved meanwhile says so."""
+    changed = set_visible(ids, is_visible)
+    for layer_id in changed:
+        QgsProject.instance().mapLayer(layer_id).setCustomProperty(_BEFORE, int(not is_visible))
+    return changed
+
+
+def set_for_good(ids: Iterable[str], is_visible: bool) -> None:
+    """Do as ``set_visible``, whatever ``set_for_now`` did before."""
+    ids = list(ids)
+    set_visible(ids, is_visible)
+    for layer_id in ids:
+        layer = QgsProject.instance().mapLayer(layer_id)
+        if layer is not None:
+            layer.removeCustomProperty(_BEFORE)
+
+
+def undo_for_now() -> None:
+    """Show or hide layers as they were before ``set_for_now``, where nothing has ended that."""
+    for layer in QgsProject.instance().mapLayers().values():
+        before = layer.customProperty(_BEFORE)
+        if before is not None:
+            set_for_good([layer.id()], bool(int(before)))
 
 
 def _parent(batch: QgsMapLayer | None, run: Path | None) -> QgsLayerTreeGroup:

@@ -24,6 +24,7 @@ from . import schema
 from .session import Session
 
 N_KEYS = 9  # digits that answer
+_NO_KEY = "\u2007"  # a space as wide as a digit, so that names stand below each other
 _LONG_WORD = re.compile(r"[^\s\u200b]{20,}")
 _JOINT = re.compile(r"([/\\_.:=?&-]+|[^\W_]{16})")
 _PADDING = 30  # pixels on a button between its edges, icon, text and count, in dark themes too
@@ -99,6 +100,7 @@ class AnswerButtons(QWidget):
         self._n_classes = 0
         self._columns = 0
         self._buttons: dict[str, QPushButton] = {}
+        self._texts: dict[QPushButton, str] = {}  # in full
         self._counts: dict[str, QLabel] = {}
 
     def set_classes(self, classes: Sequence[str], n: int) -> None:
@@ -106,6 +108,7 @@ class AnswerButtons(QWidget):
         for button in self._buttons.values():
             self._grid.removeWidget(button)
             button.deleteLater()
+        self._texts.clear()
         colours = schema.label_colours(tuple(classes))
         labels = (*classes, *schema.RESERVED_LABELS)
         self._buttons = {
@@ -122,8 +125,10 @@ class AnswerButtons(QWidget):
         self._arrange()
 
     def _arrange(self) -> None:
-        widest = max((_needed(button) for button in self._buttons.values()), default=0)
+        widest = max((_needed(button, text) for button, text in self._texts.items()), default=0)
         columns = 2 if 2 * widest + self._grid.spacing() <= self.width() else 1
+        for button, text in self._texts.items():  # in two columns, all have room
+            _say(button, _fitting(button, text, self.width()))
         if columns == self._columns:
             return
         self._columns = columns
@@ -155,8 +160,9 @@ class AnswerButtons(QWidget):
             shown.setText(str(counts[label]))
 
     def _button(self, label: str, key: str, colour: str) -> QPushButton:
-        shown = label.replace("&", "&&")  # a single & would make a shortcut of the next letter
-        button = QPushButton(f"{key}   {shown}" if key else shown, self)
+        button = QPushButton(self)
+        self._texts[button] = f"{key or _NO_KEY}   {label}"
+        _say(button, self._texts[button])
         button.setObjectName(f"answer_{label}")
         button.setIcon(_swatch(colour))
         button.setIconSize(QSize(16, 16))
@@ -180,13 +186,35 @@ class AnswerButtons(QWidget):
         return self.tr("{says} (key {key})").format(says=says, key=key) if key else says
 
 
-def _needed(button: QPushButton) -> int:
-    """Return the width that a button's text needs when it is bold, with icon and count."""
+def _say(button: QPushButton, text: str) -> None:
+    """Write a text on a button; a single & would make a shortcut of the next letter."""
+    button.setText(text.replace("&", "&&"))
+
+
+def _needed(button: QPushButton, text: str) -> int:
+    """Return the width that a button needs for a text that is bold, with icon and count."""
+    return _bold(button).horizontalAdvance(text) + _besides(button)
+
+
+def _fitting(button: QPushButton, text: str, width: int) -> str:
+    """Return as much of the text as a button of this width has room for, without the middle.
+
+    Where long names differ, it is at one end or the other.
+    """
+    room = max(width - _besides(button), 0)
+    return _bold(button).elidedText(text, Qt.TextElideMode.ElideMiddle, room)
+
+
+def _bold(button: QPushButton) -> QFontMetrics:
     font = button.font()
     font.setBold(True)
-    text = QFontMetrics(font).horizontalAdvance(button.text().replace("&&", "&"))
+    return QFontMetrics(font)
+
+
+def _besides(button: QPushButton) -> int:
+    """Return how many pixels of a button are not for its text."""
     room = max((label.width() for label in button.findChildren(QLabel)), default=0)
-    return text + room + button.iconSize().width() + _PADDING
+    return int(room + button.iconSize().width() + _PADDING)
 
 
 def _count(button: QPushButton, n: int) -> QLabel:
@@ -195,6 +223,8 @@ def _count(button: QPushButton, n: int) -> QLabel:
     count.setObjectName("count")
     count.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
     count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    # dark themes of QGIS give labels a padding, which would cut the digits
+    count.setStyleSheet("QLabel { border: none; margin: 0; padding: 0 }")
     room = count.fontMetrics().horizontalAdvance("0" * len(str(n))) + 2
     count.setFixedWidth(room)
     row = QHBoxLayout(button)

@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTr
 from qgis.PyQt.QtGui import QIcon, QKeySequence
 from qgis.PyQt.QtWidgets import QDialog
 
-from .batch import Batch, annotator_of, count_unanswered, open_batch
+from .batch import Batch, annotator_of, count_unanswered, edited_layer, open_batch
 from .choosers import choose_batch, choose_run, choose_shared
 from .dock import LabelDock
 from .drop import BatchDrop
@@ -173,12 +173,13 @@ class OwlGeoPlugin(QObject):
                 "which is missing; if the batch was copied while open in QGIS, copy both files"
             )
             self._messages.warn(message.format(path=batch.path, name=batch.path.name))
-        if batch.layer.isModified():
+        edited = edited_layer(batch)
+        if edited is not None:
             message = self.tr(
                 "the layer {name} has edits that are not saved, so the panel does not show them; "
                 "save or discard them, or they replace later answers"
             )
-            self._messages.warn(message.format(name=batch.layer.name()))
+            self._messages.warn(message.format(name=edited.name()))
         canvas = self._iface.mapCanvas()
         canvas.freeze(True)  # the map is drawn once, when all of it is in place
         try:

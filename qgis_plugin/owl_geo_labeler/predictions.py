@@ -9,7 +9,7 @@ from qgis.core import QgsMapLayer, QgsMapLayerStyle, QgsProject, QgsRasterLayer,
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
 
 from .errors import Problem, reading
-from .layer_tree import FRAMES, MAP, add_below
+from .layer_tree import FRAMES, MAP, add_below, opened_again
 from .on_disk import is_file
 from .run_folder import SETTINGS_FILE, RunFolder
 
@@ -122,7 +122,8 @@ def _known(path: Path) -> QgsMapLayer | None:
     """Return the project's layer of a file, reloaded; None if there is none."""
     for layer in QgsProject.instance().mapLayers().values():
         if Path(layer.source().split("|")[0]) == path:
-            layer.dataProvider().reloadData()
-            layer.triggerRepaint()
+            if opened_again(layer):
+                layer.dataProvider().reloadData()
+                layer.triggerRepaint()
             return layer
     return None

@@ -15,7 +15,8 @@ from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsVectorFileWriter, 
 from qgis.PyQt.QtCore import QCoreApplication
 
 from . import schema
-from .batch import Batch
+from .batch import Batch, answer_of
+from .batch_rows import OF_PLACE
 from .errors import Problem
 from .on_disk import exists
 from .session import Answer, NewRow
@@ -67,7 +68,8 @@ def save_answers(
 ) -> None:
     """Write the batch as it was opened, with these answers by feature id, to a new GeoPackage.
 
-    ``rows`` are those that the sitting added, by feature id as well.
+    ``rows`` are those that the sitting added, by feature id as well. Answers of others that these
+    have replaced are kept beside them, as in the batch itself.
     ``owl-geo ingest`` accepts it like the batch. Raises Problem if it cannot be written.
     """
     memory = QgsVectorLayer(f"Polygon?crs={batch.crs.authid()}", "answers", "memory")
@@ -82,6 +84,7 @@ def save_answers(
     memory.dataProvider().addFeatures(
         [_added(row, memory, answers[fid]) for fid, row in (rows or {}).items() if fid in answers]
     )
+    memory.dataProvider().addFeatures(_kept(batch, memory, answers))
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     options.layerName = schema.BATCH_LAYER
@@ -124,6 +127,24 @@ def _answered(row: QgsFeature, layer: QgsVectorLayer, answer: Answer | None) -> 
     for name, value in (answer.values() if answer is not None else {}).items():
         feature.setAttribute(name, value)
     return feature
+
+
+def _kept(batch: Batch, layer: QgsVectorLayer, answers: Mapping[int, Answer]) -> list[QgsFeature]:
+    """Return the rows of other people's answers that are replaced in the rows of their patches."""
+    rows = list(batch.kept)
+    for fid, row in batch.features.items():
+        before, now = answer_of(row), answers.get(fid, Answer())
+        # a database has them anyway
+        is_replaced = before.label and now.label and before.annotator != now.annotator
+        if batch.path is not None and is_replaced:
+            rows.append(row)
+    features = []
+    for row in rows:
+        feature = QgsFeature(layer.fields())
+        for name in (*OF_PLACE, *schema.EDITABLE_COLUMNS):
+            feature.setAttribute(name, row[name])
+        features.append(feature)
+    return features
 
 
 def _added(row: NewRow, layer: QgsVectorLayer, answer: Answer) -> QgsFeature:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from .batch import annotator_of, count_unanswered, is_batch, is_review, is_untouched
+from .batch import (
+    annotator_of,
+    count_unanswered,
+    edited_layer,
+    is_batch,
+    is_review,
+    is_untouched,
+)
 from .core import not_found
 from .dock import LabelDock
 from .engine import Engine
@@ -20,9 +28,45 @@ from .places import SharedPlace
 from .run_folder import RunFolder
 from .session import Answer
 from .settings import PluginSettings
-from .shared_batch import published
+from .shared_batch import count_open, is_unanswered, published
 
 _NEXT = "next"  # key of the one message that says why there is no next batch
+
+
+@dataclass(frozen=True)
+class _Newest:
+    """A batch of a run's newest round."""
+
+    place: Path | SharedPlace
+    run: RunFolder | None  # where the place does not say
+    is_review: bool
+    is_open: bool  # for this annotator, with patches that have no answer
+    is_untouched: bool  # without any answer
+
+
+def _newest_of(run: RunFolder, annotator: str) -> list[_Newest]:
+    """Return the newest batches of a run: those in its database, if it has one, else the files.
+
+    The files of a run with a database have no answers. Raises Problem if they cannot be read.
+    """
+    shared = run.store()
+    if shared is None:
+        return [
+            _Newest(
+                path.absolute(),
+                None,
+                is_review(path),
+                annotator_of(path) in (None, annotator) and count_unanswered(path) > 0,
+                is_untouched(path),
+            )
+            for path in run.newest()
+        ]
+    found = published(shared, run.run_id())
+    return [
+        _Newest(one.place, run, one.is_review, count_open(one.place) > 0, is_unanswered(one.place))
+        for one in found
+        if one.round == found[0].round
+    ]
 
 
 class Rounds(QObject):
@@ -116,11 +160,10 @@ class Rounds(QObject):
         if state is None:
             return
         newest, answered = state
-        mine = [path for path in newest if annotator_of(path) in (None, self._annotator)]
-        begun = next((path for path in mine if is_review(path) and count_unanswered(path)), None)
+        begun = next((one for one in newest if one.is_review and one.is_open), None)
         if begun is not None:
-            self.ready.emit(begun.absolute(), None)
-        elif any(is_untouched(path) for path in newest) and not leaves:
+            self.ready.emit(begun.place, begun.run)
+        elif any(one.is_untouched for one in newest) and not leaves:
             self._offer_to_leave(
                 self.tr("Leave it and review"), lambda: self.review(run, leaves=True)
             )
@@ -142,7 +185,7 @@ class Rounds(QObject):
         if state is None:
             return
         newest, answered = state
-        if any(is_untouched(path) for path in newest) and not leaves:
+        if any(one.is_untouched for one in newest) and not leaves:
             self._offer_to_leave(
                 self.tr("Leave it for more like this"), lambda: self.more_like(leaves=True)
             )
@@ -188,11 +231,11 @@ class Rounds(QObject):
 
     # --- which batches there are ------------------------------------------------------------------
 
-    def _state_of(self, run: Path) -> tuple[list[Path], list[Path]] | None:
+    def _state_of(self, run: Path) -> tuple[list[_Newest], list[Path]] | None:
         """Return a run's newest batches and those to take in; None if it cannot be read: said."""
         try:
             folder = RunFolder(run)
-            return folder.newest(), self._answered_in(folder)
+            return _newest_of(folder, self._annotator), self._answered_in(folder)
         except Problem as problem:
             self._messages.fail(str(problem), key=_NEXT)
             return None
@@ -224,8 +267,8 @@ class Rounds(QObject):
 
     def _is_saved(self) -> bool:
         """Whether every answer is stored, and every edit of the layer; if not, that is said."""
-        layer = self._labelling.batch.layer
-        if layer.isModified():
+        layer = edited_layer(self._labelling.batch)
+        if layer is not None:
             text = self.tr("the layer {name} has edits that are not saved; save or discard them")
             self._messages.warn(text.format(name=layer.name()))
             return False

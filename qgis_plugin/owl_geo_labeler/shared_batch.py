@@ -9,8 +9,10 @@ from typing import Any
 from qgis.core import QgsException, QgsProviderRegistry, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
+from . import schema
 from .batch import Batch, in_project, opened
 from .errors import NoBatch, Problem
+from .layer_tree import opened_again
 from .places import SharedPlace
 from .reach import hearing, reason_in
 
@@ -27,6 +29,11 @@ class Published:
     run_id: str
     round: int
     info: dict[str, Any]
+
+    @property
+    def is_review(self) -> bool:
+        """Whether it holds what the model takes for targets, to accept or reject."""
+        return str(self.info["batch_id"]).endswith(schema.REVIEW)
 
 
 def open_shared(place: SharedPlace, shown: QgsVectorLayer | None = None) -> Batch:
@@ -50,9 +57,8 @@ def open_shared(place: SharedPlace, shown: QgsVectorLayer | None = None) -> Batc
     with hearing() as heard:
         if layer is None:
             layer = QgsVectorLayer(uri, place.layer, _PROVIDER)
-        elif not layer.isValid():  # the database did not respond when the project was opened
-            layer.setDataSource(uri, layer.name(), _PROVIDER, True)
-    if not layer.isValid():
+        is_open = opened_again(layer)
+    if not is_open:
         raise _unreadable(place, heard)
     return opened(place, layer, uri, batches[place.layer].info, user)
 
@@ -89,13 +95,22 @@ def newest_published(store: SharedPlace, run_id: str | None = None) -> SharedPla
     if not places:
         message = translate("OwlGeo", "no batch has been published in {place} yet")
         raise NoBatch(message.format(place=store.with_layer("")))
-    return next((place for place in places if _count_open(place)), places[0])
+    return next((place for place in places if count_open(place)), places[0])
 
 
-def _count_open(place: SharedPlace) -> int:
+def count_open(place: SharedPlace) -> int:
     """Return how many patches of a published batch have no answer that this user may see."""
+    return _count(place, '"label" IS NULL')
+
+
+def is_unanswered(place: SharedPlace) -> bool:
+    """Whether a published batch has no answer that this user may see."""
+    return _count(place, '"label" IS NOT NULL') == 0
+
+
+def _count(place: SharedPlace, condition: str) -> int:
     uri = place.uri(place.layer, "geom", "fid")
-    uri.setSql('"label" IS NULL')
+    uri.setSql(condition)
     layer = QgsVectorLayer(uri.uri(False), "open", _PROVIDER)
     return sum(1 for _ in layer.getFeatures()) if layer.isValid() else 0
 

@@ -10,6 +10,7 @@ from .batch import Batch
 from .errors import Problem
 from .frames import Frames
 from .imagery import Imagery
+from .layer_tree import undo_for_now
 from .map import PatchMap
 from .run_folder import RunFolder
 from .session import Patch
@@ -41,6 +42,8 @@ class Sight(QObject):
         self._panel, self._footer = workplace.dock.map_panel, workplace.dock.footer
         self._settings = workplace.settings
         self._map = patch_map
+        # a project may have been saved while a view was shown, and opened again
+        undo_for_now()
         self._patch: Patch | None = None  # that is shown
         self._frames = Frames(patch_map)
         self._surroundings = Surroundings(_patch_size(batch, run), self._settings.across)

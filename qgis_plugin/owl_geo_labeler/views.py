@@ -20,7 +20,7 @@ from .colouring import PLAIN, redraw
 from .errors import Problem
 from .imagery import Imagery
 from .known_layer import Place, place_of
-from .layer_tree import add_view, set_visible
+from .layer_tree import add_view, opened_again, set_for_good, set_for_now
 from .messages import Messages
 from .run_folder import RunFolder
 from .shown import ShownRaster, View, views_in
@@ -147,10 +147,11 @@ class Views(QObject):
             return
         if self._number == 0:
             self._imagery.hide()
-        for place, is_visible in ((self._number, False), (number, True)):
-            if place:
-                set_visible(self._ids(self._views[place - 1]), is_visible)
-        if number == 0:
+        if self._number:
+            set_for_good(self._ids(self._views[self._number - 1]), False)
+        if number:
+            set_for_now(self._ids(self._views[number - 1]), True)
+        else:
             self._imagery.unhide()
         self._number = number
         self.changed.emit()
@@ -191,9 +192,12 @@ class Views(QObject):
                 self._missing.add(key)
                 problems.append(problem)
                 continue
+            before = [one.id() for one in _of_project(key)]  # which cannot be opened any more
             layer.setCustomProperty(_PROPERTY, _mark(key))
             add_view(layer, self._batch.layer, self._run)
-            set_visible([layer.id()], view.name == self.shown)
+            QgsProject.instance().removeMapLayers(before)
+            if view.name == self.shown:
+                set_for_now([layer.id()], True)
             self._layers[key] = layer.id()
             self._places[key] = layer.crs(), layer.extent()
         self._say(problems)
@@ -204,8 +208,8 @@ class Views(QObject):
         project = QgsProject.instance()
         if project.mapLayer(self._layers.get(key, "")) is not None:
             return True
-        for layer in project.mapLayers().values():
-            if layer.customProperty(_PROPERTY) == _mark(key) and isinstance(layer, QgsRasterLayer):
+        for layer in _of_project(key):
+            if opened_again(layer):
                 self._layers[key] = layer.id()
                 self._places[key] = layer.crs(), layer.extent()
                 redraw(layer, PLAIN, self._brightness)
@@ -239,6 +243,13 @@ class Views(QObject):
             self._messages.warn(text.format(problem=problems[0], n=len(problems) - 1))
         elif problems:
             self._messages.warn(str(problems[0]))
+
+
+def _of_project(key: Key) -> list[QgsRasterLayer]:
+    """Return the layers of the project that were loaded for a raster of a view."""
+    layers = QgsProject.instance().mapLayers().values()
+    rasters = [layer for layer in layers if isinstance(layer, QgsRasterLayer)]
+    return [layer for layer in rasters if layer.customProperty(_PROPERTY) == _mark(key)]
 
 
 def _mark(key: Key) -> str:

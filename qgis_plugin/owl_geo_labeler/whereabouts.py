@@ -16,6 +16,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .dock import LabelDock
+from .keys import edits
 from .map import PatchMap
 
 
@@ -54,8 +55,11 @@ class Whereabouts(QObject):
         if not self._map.takes_clicks:
             text = self.tr("Clicks on the map go to: {tool}.")
             lines.append(text.format(tool=_tool_name(self._canvas) or self.tr("another tool")))
-        if self._keys_elsewhere:
-            lines.append(self.tr("Keys go to: {panel}.").format(panel=self._keys_elsewhere))
+        elsewhere = self._keys_elsewhere
+        if edits(QApplication.focusWidget()):
+            elsewhere = _tool_name(self._canvas) or self.tr("another tool")
+        if elsewhere:
+            lines.append(self.tr("Keys go to: {panel}.").format(panel=elsewhere))
         if lines:
             text = self.tr("{key} brings them back.")
             entry = self.tr("Plugins > owl-geo > Label with clicks and keys")

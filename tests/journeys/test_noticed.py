@@ -145,12 +145,19 @@ def test_noticed_places_are_never_taken_for_the_audit(tmp_path: Path) -> None:
     assert (left.n_audit, left.n_found, left.n_answered) == (1, 2, 3)
 
 
-def test_a_replaced_answer_of_another_stays_in_the_history(tmp_path: Path) -> None:
+# an empty polygon, as QGIS writes it for a row without one where it saves a batch to another file
+EMPTY = bytes.fromhex("47500011 777f0000 01 03000000 00000000")
+
+
+@pytest.mark.parametrize("polygon", [None, EMPTY], ids=["none", "empty"])
+def test_a_replaced_answer_of_another_stays_in_the_history(
+    polygon: bytes | None, tmp_path: Path
+) -> None:
     run = made(tmp_path)
     batch = batch_of(run)
     patch = run.rounds()[0].patch_ids[0]
     label(batch, {patch: "present"}, "bob")
-    notice(batch, run, patch, "absent", geom=None)
+    notice(batch, run, patch, "absent", geom=polygon)
     (done,) = ingest(run, [batch], annotator="x")
     assert (done.counts, done.replaced, done.new) == ({"present": 1}, 1, 2)
     history = run.labels.history()

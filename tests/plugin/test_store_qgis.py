@@ -17,7 +17,7 @@ from owl_geo.labels.administration import register
 from owl_geo.labels.database import Database
 from owl_geo.verbs.publish import publish
 
-_RUNS = 24  # one for each test of the plugin
+_RUNS = 26  # one for each test of the plugin
 # QGIS may be in another root file system than the server; the core's interpreter is in the server's
 _EXECUTE = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
 ROOT = Path(__file__).parents[2]

@@ -11,6 +11,7 @@ run here. It prints what ran, and ends with the first thing that fails.
 
 from __future__ import annotations
 
+import enum
 import importlib
 import os
 import sys
@@ -157,6 +158,9 @@ class Canvas(QtWidgets.QGraphicsView):
     def setMapTool(self, tool):
         self._tool = tool
 
+    def mapTool(self):
+        return self._tool
+
     def __getattr__(self, name):
         if name in ("refresh", "stopRendering", "enableAntiAliasing", "unsetMapTool") or (
             name.startswith("set") and name.endswith(("Enabled", "Color"))
@@ -178,8 +182,14 @@ class Band(QtWidgets.QGraphicsRectItem):
 
 
 class Tool(QObject):
+    class Flag(enum.Flag):
+        EditTool = 2
+
     def __init__(self, canvas):
         super().__init__(canvas)
+
+    def flags(self):
+        return self.Flag(0)
 
 
 class FileWidget(QtWidgets.QWidget):
@@ -205,6 +215,7 @@ REAL = {
     "QgsProcessingException": type("QgsProcessingException", (Exception,), {}),
     "QgsMapCanvas": Canvas,
     "QgsRubberBand": Band,
+    "QgsMapTool": Tool,
     "QgsMapToolPan": Tool,
     "QgsFileWidget": FileWidget,
     "QgsPointXY": QPointF,

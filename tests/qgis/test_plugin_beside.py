@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -11,12 +12,12 @@ from pathlib import Path
 import pytest
 from osgeo import gdal
 from qgis.core import QgsGeometry, QgsPointXY
-from qgis.gui import QgsMapToolPan
+from qgis.gui import QgsMapToolEdit, QgsMapToolPan
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QLabel, QLineEdit, QPushButton
 
-from owl_geo_labeler.batch import open_batch
+from owl_geo_labeler.batch import count_unanswered, is_untouched, open_batch
 from owl_geo_labeler.file_store import FileStore
 from owl_geo_labeler.pool_grid import Nothing, SceneLattice
 from owl_geo_labeler.session import Session
@@ -125,6 +126,36 @@ def test_a_place_beside_the_batch_is_answered(plugin, opened, click, press, says
     press("2")
     assert [row[1] for row in noticed(plugin, opened)] == ["present"]
     assert plugin.labelling.session.patch.rank == 1
+
+
+def test_a_batch_whose_only_answer_was_undone_can_be_left_by_a_button(
+    plugin, opened, click, press, iface
+):
+    click(*middle(128, 0))
+    press("2", "ctrl+Z")
+    assert [row[1] for row in noticed(plugin, opened)] == [None]
+    press("R")
+    said = "the newest batch has no answers yet"
+    (item,) = [item for item in iface.bar.items() if said in item.text()]
+    assert [button.text() for button in item.findChildren(QPushButton)] == ["Leave it and review"]
+
+
+def test_empty_text_is_no_answer(plugin, run, press):
+    paths = [run / "rounds" / number / "batch.gpkg" for number in ("000", "001")]
+    for path in paths:
+        with sqlite3.connect(path) as connection:
+            for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
+                connection.create_function(name, 1, lambda _geometry: None)
+            connection.execute("UPDATE batch SET label = '', annotator = '', comment = ''")
+        connection.close()
+    assert count_unanswered(paths[0]) == 9 and is_untouched(paths[0])
+    assert count_unanswered(paths[1]) == 7 and is_untouched(paths[1])
+    plugin.open(paths[1])
+    press(*"1212121")
+    assert plugin.labelling.session.is_done and plugin.labelling.is_saved()
+    assert not is_untouched(paths[1])
+    plugin.open_run(run)  # whose newest batch is done
+    assert plugin.labelling.batch.path == paths[0]
 
 
 def test_a_place_of_a_scene_that_is_turned(plugin, opened, click, press):
@@ -274,6 +305,37 @@ def test_the_panel_says_where_clicks_and_keys_go(plugin, opened, press, iface, s
     (action,) = [a for a in iface.menu if a.text() == "Label with clicks and keys"]
     assert action.shortcut().toString() == "F8"
     panel.deleteLater()
+
+
+class Digitising(QgsMapToolEdit):
+    """A tool that edits a layer, and has keys of its own."""
+
+    def __init__(self, canvas):
+        super().__init__(canvas)
+        self.keys = []
+
+    def keyPressEvent(self, event):
+        self.keys.append(event.key())
+
+
+def test_keys_over_the_map_are_those_of_a_tool_that_edits_a_layer(
+    plugin, opened, press, iface, says
+):
+    session = plugin.labelling.session
+    press("2")
+    tool = Digitising(iface.canvas)
+    iface.canvas.setMapTool(tool)
+    iface.window.activateWindow()
+    QApplication.processEvents()
+    assert "Keys go to: " in says("where") and "F8" in says("where")
+    press("ctrl+Z", "1", "Return")
+    assert session.n_answered == 1 and session.can_undo
+    assert tool.keys[-3:] == [Qt.Key.Key_Z, Qt.Key.Key_1, Qt.Key.Key_Return]
+    plugin.take_back()
+    QApplication.processEvents()
+    assert says("where") == ""
+    press("ctrl+Z")
+    assert session.n_answered == 0
 
 
 class Window:

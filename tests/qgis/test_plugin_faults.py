@@ -1,5 +1,6 @@
 """What can go wrong with the file: nothing is lost, and one message says what to do."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import sys
 import time
 
 import pytest
-from qgis.core import QgsProject
+from qgis.core import QgsProject, QgsSettings
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLabel, QPushButton
 
@@ -239,6 +240,28 @@ def test_a_file_that_took_the_batchs_place_and_is_locked(
     assert labels(path)[3] == "absent"
 
 
+READ_REPLACED = """
+import json, sys
+from owl_geo.batches import read_batch
+batch = read_batch(sys.argv[1])
+tables = {"rows": batch.answers, "replaced": batch.replaced}
+columns = ["patch_id", "label", "annotator", "labelled_at"]
+print(json.dumps({name: table[columns].to_numpy().tolist() for name, table in tables.items()}))
+"""
+
+
+@pytest.fixture
+def read_replaced():
+    """Read the answers of a batch, and those that others replaced, with the core."""
+
+    def read(path):
+        command = [os.environ["OWL_CORE_PYTHON"], "-c", READ_REPLACED, str(path)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        return json.loads(done.stdout)
+
+    return read
+
+
 def test_a_deleted_file(
     still, plugin, batch, press, labels, messages, iface, read_from_outside, wait_until
 ):
@@ -256,6 +279,40 @@ def test_a_deleted_file(
     assert labels(rescued)[:4] == ["absent", "present", "unsure", None]
     seen = read_from_outside(rescued)["rows"]
     assert [label for _, label, _ in seen][:3] == ["absent", "present", "unsure"]
+
+
+def test_answers_of_others_are_in_the_file_that_saves_a_deleted_batch(
+    still, plugin, batch, press, messages, iface, wait_until, read_replaced
+):
+    path = batch("binary")
+    plugin.open(path)
+    press("1", "2", "U")
+    assert plugin.labelling.is_saved()
+    QgsSettings().setValue("owl_geo_labeler/annotator", "Ben")
+    plugin.open(path)
+    plugin.labelling.go_to("1")
+    press("2")
+    assert plugin.labelling.is_saved()
+    plugin.open(path)
+    plugin.labelling.go_to("2")
+    press("1")
+    assert plugin.labelling.is_saved()
+    before = read_replaced(path)
+    assert [row[1:3] for row in before["replaced"]] == [["absent", "Ada"], ["present", "Ada"]]
+    assert [row[1:3] for row in before["rows"]][:3] == [
+        ["present", "Ben"],
+        ["absent", "Ben"],
+        ["unsure", "Ada"],
+    ]
+    still()
+    path.unlink()
+    wait_until(lambda: any("was deleted" in text for text in messages()))
+    press_button(iface, "Save as a new file")
+    (rescued,) = path.parent.glob("binary-answers-*.gpkg")
+    assert read_replaced(rescued) == before
+    plugin.open(rescued)
+    session = plugin.labelling.session
+    assert (session.n_asked, session.n_answered, session.n_noticed) == (9, 3, 0)
 
 
 def test_a_file_deleted_after_its_answers_were_saved(still, plugin, batch, press, labels):

@@ -1,15 +1,24 @@
 """The imagery under a batch as the run knows it: colours, brightness, surroundings, frames."""
 
 import shutil
+from array import array
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle
+from osgeo import gdal, osr
+from qgis.core import (
+    QgsContrastEnhancement,
+    QgsPointXY,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+)
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, Qt
 from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLabel, QSlider, QToolButton
 
+from owl_geo_labeler.virtual import on_one_grid, virtual_raster
 
 PIXELS = (191, 127, 63)  # 300, 200 and 100 of 400, as red, green and blue
 
@@ -153,6 +162,70 @@ def test_brighter_and_darker_by_keys_until_qgis_ends(opened, press, plugin):
     slider.setValue(slider.minimum())
     press("D")
     assert slider.value() == slider.minimum()
+
+
+def test_a_contrast_that_the_user_chose_stays_from_batch_to_batch_and_in_the_project(
+    opened, press, plugin, tmp_path, still
+):
+    path = opened()
+    press("B")
+    assert brightest() == 320  # 400 x 0.8
+    mine = scene().renderer().clone()
+    for name in ("Red", "Green", "Blue"):
+        contrast = QgsContrastEnhancement(getattr(mine, f"{name.lower()}ContrastEnhancement")())
+        contrast.setMinimumValue(40)
+        contrast.setMaximumValue(200)
+        getattr(mine, f"set{name}ContrastEnhancement")(contrast)
+    mine.setOpacity(0.5)
+    scene().setRenderer(mine)
+    plugin.open(Path(shutil.copy(path, tmp_path / "another.gpkg")))
+    assert brightest() == 200 and scene().renderer().opacity() == 0.5
+    press("F")
+    assert bands() == [4, 3, 2] and brightest() == 320  # whose contrast nobody has chosen
+    press("F")
+    assert brightest() == 200
+    press("D")
+    assert brightest() == 240  # 40 and 160 / 0.8
+    project = QgsProject.instance()
+    assert project.write(str(tmp_path / "project.qgz"))
+    project.clear()
+    still()
+    assert project.read(str(tmp_path / "project.qgz"))
+    plugin.open(path)
+    red = scene().renderer().redContrastEnhancement()
+    assert (red.minimumValue(), red.maximumValue()) == (40, 240)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [(5e5, 10, 0, 5.6e6, 0, 10), (5e5, 8, 6, 5.6e6, 6, -8), (5e5, 10, 0, 5.6e6, 0, -10)],
+    ids=["south-up", "turned", "north-up"],
+)
+def test_bands_in_files_of_any_grid_are_where_they_are(transform, tmp_path):
+    files = [tmp_path / f"B{number}.tif" for number in (4, 3, 2)]
+    place = osr.SpatialReference()
+    place.ImportFromEPSG(32631)
+    for number, path in enumerate(files):
+        file = gdal.GetDriverByName("GTiff").Create(str(path), 64, 48, 1, gdal.GDT_UInt16)
+        file.SetProjection(place.ExportToWkt())
+        file.SetGeoTransform(transform)
+        for row in range(48):
+            values = array("H", [10_000 * number + 64 * row + col for col in range(64)])
+            file.GetRasterBand(1).WriteRaster(0, row, 64, 1, values.tobytes())
+        file = None
+    rasters = [QgsRasterLayer(str(path), path.stem, "gdal") for path in files]
+    assert on_one_grid(rasters)
+    layer = QgsRasterLayer(virtual_raster(rasters), "scene", "gdal")
+    c, a, b, f, d, e = transform
+    for row, col in ((0, 0), (5, 7), (40, 60), (24, 32)):
+        x, y = c + a * (col + 0.5) + b * (row + 0.5), f + d * (col + 0.5) + e * (row + 0.5)
+        found = [layer.dataProvider().sample(QgsPointXY(x, y), n)[0] for n in (1, 2, 3)]
+        assert found == [10_000 * number + 64 * row + col for number in range(3)]
+    other = gdal.Open(str(files[2]), gdal.GA_Update)
+    other.SetGeoTransform((c, a, b, f + 48 * e, d, -e))  # upside down, on the same ground
+    other = None
+    rasters = [QgsRasterLayer(str(path), path.stem, "gdal") for path in files]
+    assert on_one_grid(rasters[:2]) and not on_one_grid(rasters)
 
 
 def test_closer_and_wider_by_keys_and_kept(opened, press, plugin, iface, wait_until):

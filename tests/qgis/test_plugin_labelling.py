@@ -6,8 +6,10 @@ import re
 import pytest
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QPoint, Qt
+from qgis.PyQt.QtGui import QFontMetrics
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QAction, QCheckBox, QLabel, QLineEdit, QPushButton, QScrollArea, QSlider, QToolButton
+from qgis.PyQt.QtWidgets import QAction, QApplication, QCheckBox, QLabel, QLineEdit, QPushButton, QScrollArea, QSlider, QToolButton
+from test_plugin_predictions import with_classes
 
 
 @pytest.fixture
@@ -314,6 +316,48 @@ def test_progress_counts_and_says_why(opened, press, plugin):
     why = child(plugin, QLabel, "why").text()
     assert "5 of 9" in why and "Land cover" in why and "forest" in why
     assert "no opinion yet" in why
+
+
+@pytest.fixture
+def themed():
+    """Give QGIS a theme that sets its labels wider apart, as its dark ones do."""
+    application = QApplication.instance()
+    before = application.styleSheet()
+    application.setStyleSheet("QLabel { margin: 3px; padding: 4px }")
+    yield
+    application.setStyleSheet(before)
+
+
+def test_counts_are_whole_in_every_theme(themed, opened, press, plugin):
+    opened("many")
+    press("1")
+    for label in plugin.labelling.session.labels:
+        count = child(plugin, QPushButton, f"answer_{label}").findChild(QLabel, "count")
+        assert count.contentsRect().width() >= count.fontMetrics().horizontalAdvance(count.text())
+        assert count.sizeHint().width() <= count.width()
+
+
+def test_long_names_of_classes_differ_where_there_is_little_room(plugin, batch, iface, press, labels):
+    long = "landfill of the municipality, as in its land register & not licensed, {} of the river"
+    names = ["absent", long.format("north"), long.format("south"), *"abcdef", "tenth"]
+    path = with_classes(batch("binary"), names, names[1])
+    plugin.open(path)
+    iface.window.resizeDocks([plugin.dock], [1], Qt.Orientation.Horizontal)
+    QTest.qWait(50)
+    texts = []
+    for name in names:
+        button = child(plugin, QPushButton, f"answer_{name}")
+        text = button.text().replace("&&", "&")
+        bold = button.font()
+        bold.setBold(True)
+        count = button.findChild(QLabel, "count")
+        end = count.mapTo(button, QPoint(0, 0)).x()
+        assert QFontMetrics(bold).horizontalAdvance(text) + button.iconSize().width() < end
+        texts.append(text)
+    assert texts[0] == "1   absent" and texts[-1].endswith("   tenth")
+    assert texts[1].startswith("2   landfill") and "…" in texts[1] and texts[2] != texts[1]
+    press("3")
+    assert labels(path)[0] == names[2]
 
 
 def test_nothing_moves_while_labelling(opened, press, plugin, iface):

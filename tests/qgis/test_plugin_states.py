@@ -71,6 +71,25 @@ def test_edits_that_are_not_saved_are_no_answers(
     assert labels(path)[:3] == ["present", "absent", None]
 
 
+def test_edits_of_a_copy_of_the_layer_are_not_saved_either(
+    plugin, batch, press, labels, messages, still
+):
+    path = batch("binary")
+    plugin.open(path)
+    press("1")
+    copy = plugin.labelling.batch.layer.clone()
+    copy.setName("mine")
+    QgsProject.instance().addMapLayer(copy)
+    still()
+    assert copy.startEditing()
+    change(copy, 2, label="present")
+    assert not plugin.rounds._is_saved()  # nor is there a next batch
+    (text,) = [text for text in messages() if "not saved" in text]
+    assert text == "the layer mine has edits that are not saved; save or discard them"
+    assert copy.commitChanges()
+    assert labels(path)[:3] == ["absent", "present", None] and plugin.rounds._is_saved()
+
+
 def test_edits_that_are_saved_in_the_table_are_nobody_elses(
     plugin, batch, wait_until, press, still
 ):

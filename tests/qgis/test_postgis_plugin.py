@@ -237,6 +237,34 @@ def test_two_rounds(opened, run, press, wait_until, messages):
     assert f"{n + 1} patches" in owl_geo("status", run)
 
 
+def test_a_review_is_opened_in_the_database(opened, run, press, wait_until, messages, as_ben):
+    press("R")
+    (text,) = messages()
+    assert "the newest batch has no answers yet" in text
+    n = len(opened.labelling.session.patches)
+    press(*("12" * n)[:n])
+    first = opened.labelling.batch.place
+    owl_geo("review", run, "--threshold=0.01", "--to-store")
+    press("R")
+    place = opened.labelling.batch.place
+    assert place != first and opened.labelling.batch.is_review
+    assert opened.labelling.run.path == run and opened.review_dock.isVisible()
+    press("A")
+    assert [["ana"]] == as_ben(f"SELECT annotator FROM {view(opened)} WHERE label IS NOT NULL")
+    assert opened.labelling.session.n_answered == 1
+
+
+def test_a_batch_with_answers_in_the_database_is_not_left_without_any(
+    opened, press, messages, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(opened.rounds, "_ask_core", lambda *values: asked.append(values[2]))
+    press("1", "R")
+    assert messages() == [] and [(one.what, one.leaves) for one in asked] == [("review", False)]
+    press("M")
+    assert messages() == [] and [one.what for one in asked] == ["review", "like"]
+
+
 def test_a_batch_that_is_not_published_yet(plugin, folder, messages, iface, wait_until):
     QgsSettings().setValue("owl_geo_labeler/executable", PROGRAM)
     plugin.open_run(folder / "early")
