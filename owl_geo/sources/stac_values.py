@@ -31,11 +31,11 @@ _APPLIED = "offset_applied"  # earthsearch:boa_offset_applied, sentinel:boa_offs
 _BASELINES = ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version")
 _OF_SENTINEL_2 = re.compile(r"sentinel-?2", re.IGNORECASE)
 _BASELINE = re.compile(r"N?(\d\d?)\.?(\d\d)")  # 05.09, N0509, 0509
-_WITH_OFFSET = 4.0  # Sentinel-2's processing baseline from which on pixels have 1000 more
-_OFFSET = -1000.0
+WITH_OFFSET = 4.0  # Sentinel-2's processing baseline from which on pixels have 1000 more
+OFFSET = -1000.0
 _SAMPLE = 512  # pixels a side
-_WELL_BELOW = 0.9  # of the offset: dark water scatters about it
-_MANY = 0.05  # of the pixels
+WELL_BELOW = 0.9  # of the offset: dark water scatters about it
+MANY = 0.05  # of the pixels
 
 
 @dataclass(frozen=True)
@@ -176,10 +176,10 @@ def _by_its_pixels(band: _StatedBand) -> tuple[bool, str]:
     sample = _sample(band)
     if sample is None:
         return applied, ""
-    share = float((sample.pixels < _WELL_BELOW * band.added).mean())
+    share = float((sample.pixels < WELL_BELOW * band.added).mean())
     if band.is_inferred and sample.has_scale:
         return True, ""  # the file speaks for itself
-    if band.is_inferred and share > _MANY:
+    if band.is_inferred and share > MANY:
         return True, (
             f"is of processing baseline {band.file.baseline:05.2f}, whose pixels have "
             f"{band.added:g} more, but {per_cent(share)} of them are well below; nothing is "
@@ -190,7 +190,7 @@ def _by_its_pixels(band: _StatedBand) -> tuple[bool, str]:
             "says that its offset is in the pixels already, but none of those looked at is "
             f"below {band.added:g}, as if it were not; it is not applied"
         )
-    if not applied and share > _MANY:
+    if not applied and share > MANY:
         return False, (
             f"has an offset that takes {band.added:g} from its pixels, but {per_cent(share)} "
             "of them are well below, as if it were in them already; it is applied all the same"
@@ -202,13 +202,13 @@ def _warn_of_a_forgotten_offset(item: str, bands: Sequence[_StatedBand]) -> None
     """Warn where pixels are as if they had Sentinel-2's offset, and the item says only a scale."""
     first = next((band for band in bands if band.may_lack_offset), None)
     sample = None if first is None else _sample(first)
-    if first is None or sample is None or sample.pixels.min() < -_OFFSET:
+    if first is None or sample is None or sample.pixels.min() < -OFFSET:
         return
     _log.warning(
         "STAC item %s is of processing baseline %05.2f, whose pixels have %g more, and says a "
         "scale but no offset; none of those looked at is below %g, and nothing is taken from them "
         "(%s of %s); the scene's offset in owl.toml decides",
-        *(item, first.file.baseline, -_OFFSET, -_OFFSET, first.name, first.file.path),
+        *(item, first.file.baseline, -OFFSET, -OFFSET, first.name, first.file.path),
     )
 
 
@@ -234,7 +234,7 @@ class _StatedBand:
     @property
     def _has_baseline(self) -> bool:
         return (
-            (self.file.baseline or 0.0) >= _WITH_OFFSET
+            (self.file.baseline or 0.0) >= WITH_OFFSET
             and self.file.applied is None
             and (unpadded(self.name) in SENTINEL_2 or common_name(self.name) is not None)
         )
@@ -243,7 +243,7 @@ class _StatedBand:
     def added(self) -> float:
         """What the pixels have on top of what a value without an offset would have; 0 for none."""
         if self.is_inferred:
-            return -_OFFSET
+            return -OFFSET
         scale, offset = self.stated.scale, self.stated.offset
         if scale == "own" or offset == "own" or not scale:
             return 0.0
@@ -256,7 +256,7 @@ class _StatedBand:
                 return self.stated
             # Sentinel-2's no-data value is 0; with the offset it would pass for data
             nodata = 0.0 if self.stated.nodata == "own" else self.stated.nodata
-            return replace(self.stated, scale=1.0, offset=_OFFSET, nodata=nodata)
+            return replace(self.stated, scale=1.0, offset=OFFSET, nodata=nodata)
         return replace(self.stated, offset=0.0) if applied and self.added else self.stated
 
 

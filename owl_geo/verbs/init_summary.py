@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pyproj import CRS
 
 from owl_geo.concepts.table import describe, with_share
 from owl_geo.features.statistics import has_no_index
@@ -33,7 +32,7 @@ class Summary:
 
     run: Run
     bands: tuple[str, ...]
-    crs: str  # of the footprints: a code, or its name if it has no code
+    crs: str  # of the scenes: a code, a name if it has no code, or how many CRSs there are
     scenes: list[str]  # one line per scene
     concepts: list[str]  # one line per concept
     coverage: Mapping[str, float]  # share of the pool's extent that each layer covers
@@ -58,7 +57,7 @@ def summarise(run: Run, made: PoolIndex) -> Summary:
         run=run,
         bands=made.source.bands,
         explained=explained(known_bands_of(made.source)),
-        crs=_crs_name(run.crs),
+        crs=_crs_name(run),
         scenes=[str(scene) for scene in made.source.summary] or counts,
         concepts=concept_lines(made.kept.patches, run.settings),
         coverage=made.coverage,
@@ -113,9 +112,11 @@ def _round_the_earth(made: PoolIndex) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _crs_name(crs: CRS) -> str:
-    authority = crs.to_authority()
-    return ":".join(authority) if authority else str(crs.name)
+def _crs_name(run: Run) -> str:
+    authority = run.crs.to_authority()
+    name = ":".join(authority) if authority else str(run.crs.name)
+    several = {crs_of(text) for text in {grid.crs for grid in run.grids.values()}}
+    return name if len(several) < 2 else f"{len(several)} CRSs, footprints in {name}"
 
 
 def _places(run: Run) -> BoolArray | None:

@@ -204,7 +204,9 @@ def test_tiles_of_two_zones_share_their_overlap(tmp_path: Path) -> None:
     """At 6 degrees east, where zone 31 meets zone 32."""
     a = scene(tmp_path / "west.tif", 736_000, 4_987_000)
     b = scene(tmp_path / "east.tif", 263_700, 4_987_000, crs="EPSG:32632")
-    run = init(tmp_path / "r", settings([a, b])).run
+    made = init(tmp_path / "r", settings([a, b]))
+    run = made.run
+    assert made.crs == "2 CRSs, footprints in EPSG:4326"
     counts = run.patches["scene"].value_counts()
     assert counts["west"] == N
     assert 0 < counts["east"] < N

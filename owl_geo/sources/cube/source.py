@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from owl_geo.sources.band_wording import in_short
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, Pixels, both
 from owl_geo.sources.cube.acquired import cube_date
+from owl_geo.sources.cube.baselines import MixedDates, mixed_dates
 from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube
 from owl_geo.sources.cube.groups import Group, chosen_bands
@@ -172,9 +173,11 @@ class CubeSource(TiledSource["CubeScene"]):
     def check_bands(self, truth: str | None = None) -> None:
         """Warn of what is left out: flags, masks, bad bands, and what lies on another grid.
 
-        And of scales that were probably meant to be divided by.
+        And of scales that were probably meant to be divided by, and of dates that differ by
+        Sentinel-2's offset.
         """
         self._warn_of_large_scales()
+        self._warn_of_mixed_dates()
         for names, one, many in (
             (self._flags, "holds flags", "hold flags"),
             (self._quality, "is named like a mask", "are named like masks"),
@@ -203,6 +206,18 @@ class CubeSource(TiledSource["CubeScene"]):
                     "are to be divided by it, correct the attribute to %g",
                     *(scene.name, variable, scale, 1 / scale),
                 )
+
+    def _warn_of_mixed_dates(self) -> None:
+        (scene,) = self._tiled.values()
+        mixed = CubeReader(scene).mixed_dates()
+        if mixed is not None:
+            _log.warning(
+                "cube %r: %d of %d dates are of Sentinel-2's processing baselines from 04.00 on, "
+                "whose pixels have 1000 more, and so they seem to have here, unlike those of the "
+                "other dates; take the 1000 off before the dates become one image, see Data cubes "
+                "in docs/how-to/scenes.md",
+                *(scene.name, mixed.with_offset, mixed.dates),
+            )
 
     def close(self) -> None:
         """Close the file; it opens again when needed."""
@@ -315,6 +330,16 @@ class CubeReader:
             for good in seen:
                 valid = both(valid, np.all(good, axis=0))
         return None if valid is None or valid.all() else valid
+
+    def mixed_dates(self) -> MixedDates | None:
+        """Return which dates differ by Sentinel-2's offset; None if none, or nothing can be read.
+
+        What cannot be read is told where it is needed.
+        """
+        scene = self.scene
+        with suppress(*UNREADABLE):
+            return mixed_dates(self._dataset, scene.groups, scene.grid, self._load)
+        return None
 
     def _values(self, group: Group, chunk: Chunk) -> AnyArray:
         """Return the bands of a group as they are cut: ``(bands, height, width)``."""
