@@ -308,7 +308,7 @@ def _ended(process: subprocess.Popen[bytes], begun: float) -> Cost:
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit("a command failed")
+        raise SystemExit(f"{process.args} failed")
     unit = 1024 if sys.platform != "darwin" else 2**20  # kilobytes, and bytes on macOS
     return Cost(time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / unit)
 

@@ -145,10 +145,17 @@ def warn_of_no_data(path: str, values: Sequence[float]) -> None:
 
 
 def warn_of_absent(path: str, values: Sequence[float], is_there: BoolArray, correct: str) -> None:
-    """Warn of values that were named and that no pixel has, as ``is_there`` says of each.
+    """Warn of values that were named and that no pixel has.
 
-    Those that stand for no data are left out: ``warn_of_no_data`` has told of them. ``correct``
-    says what to correct, if they are a mistake.
+    Those that stand for no data are left out: ``warn_of_no_data`` has told of them.
+
+    Args:
+        path: a raster.
+        values: those that were named, ``v`` of them.
+        is_there: whether any pixel has each of them, boolean ``(v,)``.
+        correct: what to correct, if they are a mistake.
+
+    Raises LayerError where the raster cannot be opened.
     """
     told = nodata_among(path, values)
     absent = [v for v, there in zip(values, is_there, strict=True) if not there and v not in told]

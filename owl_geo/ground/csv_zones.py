@@ -79,13 +79,16 @@ def _zone(crs: CRS) -> _Zone | None:
     values = {
         param.name: float(param.value) * param.unit_conversion_factor for param in operation.params
     }
-    meridian = np.degrees(values["Longitude of natural origin"])
-    number = round((meridian + 183) / 6)
+    number = round((np.degrees(values["Longitude of natural origin"]) + 183) / 6)
     northing = values["False northing"]
-    expected = (0, np.radians(6 * number - 183), 0.9996, 500_000, northing)
-    if not np.allclose(list(values.values()), expected) or northing not in (0, _FALSE_NORTHING):
-        return None
-    return _Zone(number, northing > 0)
+    expected = {
+        "Latitude of natural origin": 0.0,
+        "Longitude of natural origin": np.radians(6 * number - 183),
+        "Scale factor at natural origin": 0.9996,
+        "False easting": 500_000.0,
+    }
+    is_utm = all(np.isclose(values[name], value) for name, value in expected.items())
+    return _Zone(number, northing > 0) if is_utm and northing in (0, _FALSE_NORTHING) else None
 
 
 def _plain(name: str) -> str:

@@ -63,10 +63,7 @@ def explained(bands: Sequence[KnownBand]) -> str:
 
 
 def shared_start(names: Sequence[str]) -> str:
-    """Return what all names begin with, a file's name for example, where that is long, else "".
-
-    What is left of them means the same band wherever one is named.
-    """
+    """Return what all names begin with, a file's name for example, where that is long, else ""."""
     first, last = min(names), max(names)
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     start = re.sub("[^_-]*$", "", "".join(letter for letter, _ in alike))

@@ -299,7 +299,7 @@ def _why_bands(scenes: Sequence[ChunkedScene], without_data: Sequence[str]) -> s
     if not others:
         return f"no patch is valid: no band has data ({shown}); look at the no-data value"
     have = "have" if len(without_data) > 1 else "has"
-    names = ",".join(band.name.removeprefix(start) for band in others)
+    names = ",".join(band.name for band in others)
     if len(names) > _LONGEST:
         of_one_file = len({band.path for band in others}) == 1
         numbers = ranges([band.number for band in others])

@@ -104,8 +104,8 @@ def count_open(place: SharedPlace) -> int:
 
 
 def is_unanswered(place: SharedPlace) -> bool:
-    """Whether a published batch has no answer that this user may see."""
-    return _count(place, '"label" IS NOT NULL') == 0
+    """Whether a published batch can be read, and has no answer that this user may see."""
+    return count_open(place) > 0 and _count(place, '"label" IS NOT NULL') == 0
 
 
 def _count(place: SharedPlace, condition: str) -> int:

@@ -16,6 +16,7 @@ from owl_geo_labeler.errors import Problem
 from owl_geo_labeler.places import SharedPlace, is_shared
 from owl_geo_labeler.reach import Reach, said_in
 from owl_geo_labeler.session import Answer
+from owl_geo_labeler.shared_batch import is_unanswered
 from owl_geo_labeler.shared_store import SharedStore
 from owl_geo_labeler.store import Trouble
 from qgis.core import QgsProject, QgsSettings, QgsVectorLayer
@@ -318,6 +319,7 @@ def test_a_layer_that_is_not_there(plugin, run, messages):
     plugin.open(SharedPlace.parse(address).with_layer("batch_nowhere"))
     assert plugin.labelling is None
     assert "there is no batch batch_nowhere" in messages()[-1]
+    assert not is_unanswered(SharedPlace.parse(address).with_layer("batch_nowhere"))
 
 
 def test_an_answer_of_another_is_theirs_again_after_undo(opened, press, as_ben, iface):

@@ -64,6 +64,13 @@ def test_what_every_new_run_has_is_no_difference_from_the_defaults(page: Page) -
     assert "audit_common" not in page.text
 
 
+def test_beside_what_differs_from_the_defaults_nothing_else_is_listed(tmp_path: Path) -> None:
+    run = answered(tmp_path / "run", acquisition={"strategy": "greedy"})
+    changed = Page(owl_geo.report(run, tmp_path / "r.html", device="cpu")).text
+    assert 'strategy = "greedy"' in changed
+    assert "audit_common" not in changed
+
+
 def test_headings_are_in_order_and_every_picture_has_words(page: Page) -> None:
     assert page.headings[0] == "h1"
     assert page.headings.count("h1") == 1

@@ -103,8 +103,12 @@ def _changed(settings: Settings) -> str:
     changed = settings.model_dump(
         mode="json", exclude_defaults=True, exclude_none=True, exclude={"labels", "run_id"}
     )
+    asked = changed.get("acquisition", {})
     usual = for_a_new_run(settings.model_copy(update={"acquisition": AcquisitionSettings()}))
-    if settings.acquisition == usual.acquisition:
+    for name, value in usual.acquisition.model_dump(mode="json", exclude_defaults=True).items():
+        if asked.get(name) == value:
+            del asked[name]
+    if not asked:
         changed.pop("acquisition", None)
     cut = _cut_short(changed.get("source", {}), "")
     for name, view in changed.get("views", {}).items():

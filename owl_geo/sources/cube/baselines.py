@@ -7,6 +7,7 @@ as a coordinate, whether or not the offset was taken from the pixels, so these h
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import xarray as xr
 
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources.cube.groups import Group
+from owl_geo.sources.cube.opening import UNREADABLE
 from owl_geo.sources.stac_values import MANY, OFFSET, WELL_BELOW, WITH_OFFSET, baseline
 from owl_geo.types import AnyArray, SceneGrid
 
@@ -62,11 +64,11 @@ def mixed_dates(
 
 def _baselines(dataset: xr.Dataset, group: Group) -> Mapping[int, float]:
     """Return the processing baselines of a group's dates, by position on the time axis."""
-    told = {
-        str(name): coordinate.to_numpy()
-        for name, coordinate in dataset.coords.items()
-        if coordinate.dims in ((), (group.axes.time,)) and coordinate.dtype.kind in "OUSTfiu"
-    }
+    told: dict[str, AnyArray] = {}
+    for name, coordinate in dataset.coords.items():
+        if coordinate.dims in ((), (group.axes.time,)) and coordinate.dtype.kind in "OUSTfiu":
+            with suppress(*UNREADABLE):  # what is damaged tells nothing
+                told[str(name)] = coordinate.to_numpy()
     found = {date: baseline(_of_date(told, date)) for date in group.dates}
     return {date: number for date, number in found.items() if number is not None}
 

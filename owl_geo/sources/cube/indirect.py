@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from owl_geo.disk.presence import is_dir
+from owl_geo.disk.presence import exists, is_dir
 from owl_geo.errors import Fault
 
 _BEGINNING = 4096  # bytes in which a file of references shows what it is
@@ -17,17 +17,17 @@ def why_indirect(path: str) -> Fault | None:
 
     These are repositories of Icechunk, and kerchunk's references in JSON or Parquet.
     """
+    folder = Path(path)
     if not is_dir(path):
-        return _kerchunk() if path.lower().endswith(".json") and _refers(Path(path)) else None
-    names = {entry.name for entry in Path(path).iterdir()}
-    if "snapshots" in names and names & {"refs", "repo"}:
+        return _kerchunk() if path.lower().endswith(".json") and _refers(folder) else None
+    if exists(folder / "snapshots") and (exists(folder / "refs") or exists(folder / "repo")):
         return Fault(
             "it is an Icechunk repository",
             remedy=f"open it with icechunk in Python, and {_AS_ZARR}",
         )
-    if ".zmetadata" in names and ".zgroup" not in names:
+    if exists(folder / ".zmetadata") and not exists(folder / ".zgroup"):
         try:
-            stated = json.loads((Path(path) / ".zmetadata").read_bytes())
+            stated = json.loads((folder / ".zmetadata").read_bytes())
         except (OSError, ValueError):
             return None
         if isinstance(stated, dict) and "record_size" in stated:

@@ -336,9 +336,15 @@ class CubeReader:
 
         What cannot be read is told where it is needed.
         """
-        scene = self.scene
-        with suppress(*UNREADABLE):
-            return mixed_dates(self._dataset, scene.groups, scene.grid, self._load)
+
+        def load(group: Group, chunk: Chunk, dates: Sequence[int]) -> AnyArray:
+            try:
+                return self._load(group, chunk, dates)
+            except UNREADABLE as error:
+                raise self._unreadable(chunk, error) from error
+
+        with suppress(SourceError):
+            return mixed_dates(self._dataset, self.scene.groups, self.scene.grid, load)
         return None
 
     def _values(self, group: Group, chunk: Chunk) -> AnyArray:
