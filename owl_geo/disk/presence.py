@@ -54,7 +54,14 @@ def absence(path: str | Path) -> Fault | None:
         is_there = exists(path)
     except OSError as error:
         return no_access(path, error)
-    return None if is_there else Fault(f"{path} does not exist", where_instead(path))
+    if is_there:
+        return None
+    if Path(path).is_symlink():
+        return Fault(
+            f"{path} is a link to {Path(path).readlink()}, where there is nothing",
+            "correct the link, or connect the disk that it leads to",
+        )
+    return Fault(f"{path} does not exist", where_instead(path))
 
 
 def check_not_refused(path: str | Path, error: Exception) -> None:

@@ -74,6 +74,15 @@ def test_what_is_missing_is_told_from_what_is_away(
     check_exists(share / "scene.tif", SourceError)
     with pytest.raises(SourceError, match=r"^mask: .*scene\.tiff does not exist; did you mean"):
         check_exists(share / "scene.tiff", SourceError, "mask")
+    (share / "link.tif").symlink_to("away/scene.tif")
+    with pytest.raises(
+        SourceError, match=r"link\.tif is a link to away/scene\.tif, where there is"
+    ):
+        check_exists(share / "link.tif", SourceError)
+    with pytest.raises(
+        SourceError, match="ring is a link to ring, where there is nothing; correct"
+    ):
+        check_exists(share / "ring", SourceError)
     disconnect(share, monkeypatch)
     reason = f"{os.strerror(errno.EHOSTDOWN)}; check that its drive or share is connected"
     for name in ("scene.tif", "scene.tiff"):
